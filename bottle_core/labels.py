@@ -1,0 +1,15 @@
+"""The reserved label namespace. Every object that we create carries all of these; nothing else is ours."""
+
+NAMESPACE = "dev.bottle."
+SESSION = NAMESPACE + "session"
+AGENT = NAMESPACE + "agent"
+ROLE = NAMESPACE + "role"
+OWNER = NAMESPACE + "owner"
+CREATED = NAMESPACE + "created"
+POLICY = NAMESPACE + "policy"
+INPUTS = NAMESPACE + "inputs"
+
+
+def for_object(*, session: str, agent: str, role: str, owner: str, created: str, policy: str) -> dict[str, str]:
+    """Labels of one object; `owner` is `uid@boot` of the user, `created` is RFC 3339 in UTC."""
+    return {SESSION: session, AGENT: agent, ROLE: role, OWNER: owner, CREATED: created, POLICY: policy}
