@@ -1,0 +1,34 @@
+# Says what the bottle looks like from inside, one fact a line: "<key> <text>". Builtins only.
+# Runs in the agent's container, as the agent's user, before any grant is delivered.
+show() {
+	[ -r "$2" ] || return 0
+	while IFS= read -r line || [ -n "$line" ]; do
+		printf '%s %s\n' "$1" "$line"
+	done <"$2"
+}
+printf 'version 1\n'
+show first /proc/1/status
+show self /proc/self/status
+show uid_map /proc/self/uid_map
+show route /proc/net/route
+show route6 /proc/net/ipv6_route
+show address6 /proc/net/if_inet6
+show link /proc/net/dev
+show resolver /etc/resolv.conf
+show host /etc/hosts
+show hostname /proc/sys/kernel/hostname
+show mount /proc/self/mountinfo
+for path in /dev/*; do
+	printf 'device %s\n' "$path"
+done
+for path in /var/run/*.sock /run/*.sock /run/*/*.sock /tmp/*.sock; do
+	[ -S "$path" ] && printf 'socket %s\n' "$path"
+done
+for path in / /etc /usr /var /proc/sys/kernel /sys; do
+	(: >"$path/.bottle-write") 2>/dev/null && printf 'writable %s\n' "$path"
+done
+export -p | while IFS= read -r line; do
+	# Only whole "export NAME=" lines name a variable; a value's further lines may look like anything.
+	printf 'export %s\n' "${line%%=*}"
+done
+printf 'end\n'
