@@ -1,6 +1,7 @@
 """What an agent kind is: its image, its command line, and what it needs by default. Pure data and functions."""
 
 from abc import ABC, abstractmethod
+from ipaddress import IPv4Network, IPv6Network
 
 from bottle_core.policy.egress import HostRule
 from bottle_core.spec import Frozen, ImageSource, Limits, Tmpfs
@@ -39,7 +40,8 @@ class AgentKind(ABC):
     name: str
     summary: str
     image: ImageSource
-    interactive: bool = True
+    takes_prompt: bool = False
+    """Whether the kind has a use for the manifest's `prompt`."""
 
     @abstractmethod
     def argv(self, request: AgentRequest) -> tuple[str, ...]:
@@ -47,6 +49,10 @@ class AgentKind(ABC):
 
     def hosts(self) -> tuple[HostRule, ...]:
         """Destinations the kind needs, each with its reason; a bottle can drop them with `"defaults": false`."""
+        return ()
+
+    def private_grants(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Addresses of those hosts that are not globally reachable from this machine, and are granted (NET-007)."""
         return ()
 
     def env(self) -> dict[str, str]:
