@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bottle_core.egress.base import Ready
 from bottle_core.environment import DOCUMENTED_NAMES
-from bottle_core.spec import AgentSpec, BottleSpec, Frozen, NetworkSpec
+from bottle_core.spec import AgentSpec, BottleSpec, Frozen
 
 _CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 _SECCOMP_FILTER = "2"
@@ -47,6 +47,7 @@ _DEVICES = frozenset(
 )
 _EXPORT = re.compile(r"(?:export|declare -x) ([A-Za-z_][A-Za-z0-9_]*)$")
 _DEFAULT_ROUTE = "00000000"
+_ARP_COMPLETE = 2
 
 
 class Finding(NamedTuple):
@@ -84,6 +85,8 @@ class Observation(Frozen):
     sockets: tuple[str, ...]
     writable: tuple[str, ...]
     names: frozenset[str]
+    neighbours: tuple[IPv4Address, ...] | None
+    """Addresses of the internal network that answered when knocked on; None if the image could not knock."""
 
 
 class MalformedObservationError(ValueError):
@@ -114,6 +117,7 @@ def parse(output: bytes) -> Observation:
         sockets=tuple(rows["socket"]),
         writable=tuple(rows["writable"]),
         names=frozenset(m[1] for m in map(_EXPORT.match, rows["export"]) if m),
+        neighbours=_answered(rows["neighbour"]) if rows["knocked"] else None,
     )
 
 
@@ -134,6 +138,14 @@ def _mount(line: str) -> Mount:
     )
 
 
+def _answered(lines: Iterable[str]) -> tuple[IPv4Address, ...]:
+    """The complete entries of /proc/net/arp: address, type, flags, hardware address, mask, device."""
+    fields = (line.split() for line in lines)
+    return tuple(
+        IPv4Address(f[0]) for f in fields if len(f) > 3 and f[2].startswith("0x") and int(f[2], 16) & _ARP_COMPLETE
+    )
+
+
 def _unescape(path: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
@@ -147,7 +159,7 @@ def compare(spec: BottleSpec, seen: Observation, ready: Ready, image_names: Iter
     internal = next(network for network in spec.networks if network.role == "internal")
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _routes(internal.subnet, seen),
-        lambda: _neighbours(spec, internal, ready),
+        lambda: _neighbours(spec, seen, ready),
         lambda: _resolvers(seen),
         lambda: _host_names(agent, seen),
         lambda: _sidecar(ready),
@@ -172,18 +184,19 @@ def _routes(subnet: IPv4Network, seen: Observation) -> Iterator[Finding]:
         yield Finding("NET-005", "there is no network interface to reach the sidecar by")
 
 
-def _neighbours(spec: BottleSpec, internal: NetworkSpec, ready: Ready) -> Iterator[Finding]:
-    if ready.neighbours is None:
-        return
-    ours = {
-        attachment.address
-        for container in (spec.agent, spec.sidecar)
-        for attachment in container.attachments
-        if attachment.network == internal.name
-    }
-    for address in ready.neighbours:
-        if address not in ours:
-            yield Finding("NET-002", f"{address} answers on the internal network; only agent and sidecar may")
+def strangers(spec: BottleSpec) -> tuple[IPv4Address, ...]:
+    """Addresses of the internal network on which nothing may answer, the engine's own among them."""
+    internal = next(network for network in spec.networks if network.role == "internal")
+    ours = {a.address for c in (spec.agent, spec.sidecar) for a in c.attachments if a.network == internal.name}
+    return tuple(address for address in internal.subnet.hosts() if address not in ours)
+
+
+def _neighbours(spec: BottleSpec, seen: Observation, ready: Ready) -> Iterator[Finding]:
+    if seen.neighbours is None and ready.neighbours is None:
+        yield Finding("NET-002", "neither the sidecar nor the agent's image can tell who answers on the network")
+    forbidden = set(strangers(spec))
+    for address in sorted({*(seen.neighbours or ()), *(ready.neighbours or ())} & forbidden):
+        yield Finding("NET-002", f"{address} answers on the internal network; only agent and sidecar may")
 
 
 def _resolvers(seen: Observation) -> Iterator[Finding]:

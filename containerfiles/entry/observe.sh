@@ -1,5 +1,6 @@
 # Says what the bottle looks like from inside, one fact a line: "<key> <text>". Builtins only.
-# Runs in the agent's container, as the agent's user, before any grant is delivered.
+# Runs in the agent's container, as the agent's user, before any grant is delivered. The arguments are the
+# addresses of the internal network that must not answer; bash, where the image has it, can knock on them.
 show() {
 	[ -r "$2" ] || return 0
 	while IFS= read -r line || [ -n "$line" ]; do
@@ -31,4 +32,13 @@ export -p | while IFS= read -r line; do
 	# Only whole "export NAME=" lines name a variable; a value's further lines may look like anything.
 	printf 'export %s\n' "${line%%=*}"
 done
+if command -v bash >/dev/null 2>&1; then
+	for address; do
+		# Any datagram makes the kernel ask for the owner of the address; who owns it answers at once.
+		bash -c "printf x >/dev/udp/$address/9" 2>/dev/null
+	done
+	sleep 0.05 2>/dev/null || sleep 1
+	printf 'knocked\n'
+	show neighbour /proc/net/arp
+fi
 printf 'end\n'
