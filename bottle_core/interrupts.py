@@ -13,7 +13,7 @@ _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Turns signals into exceptions of the main thread until `shield` is entered, which happens once, at the end.
+    """Turns signals into exceptions of the main thread, except between `shield` and `unshield`.
 
     The exception is raised at most once: what unwinds is not interrupted a second time, except by a second
     Ctrl-C, which ends the process on the spot.
@@ -38,16 +38,27 @@ class Interrupts:
         """From here on everything is being removed; a first signal is only noted."""
         self._shielded = True
 
+    def unshield(self) -> None:
+        """Removal is over; raises now what arrived during it and was not raised yet."""
+        self._shielded = False
+        if self.pending is not None and not self._raised:
+            self._raised = True
+            self._raise(self.pending)
+
+    @staticmethod
+    def _raise(number: int) -> None:
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise TerminatedError
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._raised or (self._shielded and self.pending is not None):
             if number == signal.SIGINT:
-                os.write(2, b"\nbottle: ended at once; what is left is removed by the next start\n")
+                os.write(2, b"\nbottle: ended at once; some of the bottle may be left in the engine\n")
                 os._exit(ExitCode.INTERRUPTED)
             return
         self.pending = signal.Signals(number)
         if self._shielded:
             return
         self._raised = True
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise TerminatedError
+        self._raise(number)
