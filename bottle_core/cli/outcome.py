@@ -12,7 +12,7 @@ from bottle_core.errors import BottleError, TerminatedError
 from bottle_core.exitcodes import ExitCode
 
 
-def run(command: click.Command) -> int:
+def run(command: click.Command) -> int:  # noqa: PLR0911  one way out for each kind of end
     """The exit code of `command` run on the process's arguments; messages go to stderr."""
     try:
         result = command.main(standalone_mode=False, prog_name="bottle")
