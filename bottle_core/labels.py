@@ -8,6 +8,8 @@ OWNER = NAMESPACE + "owner"
 CREATED = NAMESPACE + "created"
 POLICY = NAMESPACE + "policy"
 INPUTS = NAMESPACE + "inputs"
+BUILD_STAGE = NAMESPACE + "stage"
+"""On images of build stages: the build they belong to, which removes them at its end."""
 
 
 def for_object(*, session: str, agent: str, role: str, owner: str, created: str, policy: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The contract of bottle_core.contract on Docker Engine 20.10 and later."""
 
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from bottle_core.errors import (
     StepTimeoutError,
 )
 from bottle_core.hijack import HijackedSession, RefusedError, open_stream
+from bottle_core.labels import BUILD_STAGE
 from bottle_core.spec import AgentSpec, ContainerSpec, NetworkSpec, SidecarSpec
 from bottle_docker import probe, translate
 from bottle_docker.client import Clients, endpoint
@@ -118,14 +120,14 @@ class DockerBackend(Backend):
     def build_image(
         self, context_tar: str, containerfile: str, reference: str, buildargs: dict[str, str], labels: dict[str, str]
     ) -> Iterator[str]:
-        step, tail = "the first step", [""]
+        step, tail, stage = "the first step", [""], secrets.token_hex(8)
         with translated(f"build {reference}"), Path(context_tar).open("rb") as context:
             stream = self._api.build(
                 fileobj=context,
                 custom_context=True,
                 dockerfile=containerfile,
                 tag=reference,
-                buildargs=buildargs,
+                buildargs={**buildargs, "STAGE": stage},
                 labels=labels,
                 rm=True,
                 forcerm=True,
@@ -142,6 +144,8 @@ class DockerBackend(Backend):
                     tail.append(text.rstrip())
                     del tail[:-_BUILD_TAIL]
                     yield text.rstrip()
+            # Without BuildKit the engine keeps every stage; what the last one took from them is all that counts.
+            self._api.prune_images({"dangling": True, "label": f"{BUILD_STAGE}={stage}"})
 
     def remove_image(self, reference: str) -> None:
         with translated(f"remove the image {reference}"), suppress(EngineNotFound):

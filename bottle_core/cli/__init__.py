@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 from bottle_core import __version__
+from bottle_core.cli import engine
 
 _VERBS = {
     "image": ("bottle_core.cli.image:image", "Build and list the images that bottles run in."),
@@ -35,7 +36,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--backend", metavar="NAME", help="Container engine to use.  [default: docker]")
+@engine.option
 @click.version_option(__version__, prog_name="bottle")
 @click.pass_context
 def cli(ctx: click.Context, backend: str | None) -> None:

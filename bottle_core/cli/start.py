@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from bottle_core import identity, ipam, preflight, records
-from bottle_core.cli import manifests
+from bottle_core.cli import console, manifests
+from bottle_core.cli import engine as engines
 from bottle_core.contract import Backend
 from bottle_core.errors import BottleError, EngineUnavailableError, UsageError
 from bottle_core.images import ensure, planned_reference
@@ -23,13 +24,12 @@ from bottle_core.proxies import choose
 from bottle_core.resolve import Chosen, Host, resolve, secrets_of
 from bottle_core.session import STANDARD
 
-DEFAULT_BACKEND = "docker"
 _YES = frozenset({"y", "yes"})
 
 
 @click.command()
 @click.argument("agent")
-@click.option("--backend", metavar="NAME", help="Container engine to use.  [default: docker]")
+@engines.option
 @click.option("--manifest", "manifest_path", metavar="FILE", type=click.Path(path_type=Path), help="Manifest to use.")
 @click.option("--yes", is_flag=True, help="Don't ask, start.")
 @click.option("--dry-run", is_flag=True, help="Print the plan on stdout and stop.")
@@ -52,7 +52,7 @@ def start(
     terminal = STANDARD
     if not (yes or dry_run or os.isatty(terminal.stdin)):
         raise UsageError("ask whether to start", "stdin is not a terminal", "bottle start --yes " + agent)
-    name = backend or ctx.obj["backend"] or os.environ.get("BOTTLE_BACKEND") or DEFAULT_BACKEND
+    name = engines.name(ctx, backend)
     plugins = Plugins()
     found = manifests.locate(manifest_path, agent)
     engine = plugins.backend(name)
@@ -100,8 +100,9 @@ def _agreed() -> bool:
 def _run(plan: Plan, plugins: Plugins, backend: Backend) -> int:
     with Interrupts().installed() as interrupts:
         answers = _ask(plan)
-        for source in (plan.image_source, plan.proxy_image_source):
-            ensure(backend, source, _progress)
+        with console.progress() as progress:
+            for source in (plan.image_source, plan.proxy_image_source):
+                ensure(backend, source, progress)
         who = identity.new(plan.agent)
         record = records.Record(records.state_home(os.environ), who.session)
         record.write("plan", plan)
@@ -116,7 +117,7 @@ def _run(plan: Plan, plugins: Plugins, backend: Backend) -> int:
                 record=record,
                 subnets=_subnets(backend, who.session),
                 values=lambda: secrets_of(plan, os.environb, answers),
-                notify=_progress,
+                notify=console.say,
                 interrupts=interrupts,
                 extra_ca=extra_ca(),
                 on_step=lambda step: _tell(plugins, who.session, step),
@@ -130,13 +131,13 @@ def _run(plan: Plan, plugins: Plugins, backend: Backend) -> int:
             record.write("outcome", outcome)
             plugins.event(who.session, "end", {})
             if record.failure:
-                _progress(f"the session's record is incomplete: {record.failure}")
+                console.say(f"the session's record is incomplete: {record.failure}")
     return code
 
 
 def _tell(plugins: Plugins, session: str, step: str) -> None:
     for failure in plugins.event(session, step, {}):
-        _progress(failure)
+        console.say(failure)
 
 
 def _ask(plan: Plan) -> Mapping[str, bytes]:
@@ -161,7 +162,3 @@ def _subnets(backend: Backend, seed: str) -> Iterator[tuple[IPv4Network, IPv4Net
     local = ipam.host_routes()
     free = ipam.candidates(pool, backend.subnets_in_use(), local, random.Random(seed).randrange(2**32))  # noqa: S311
     yield from zip(free, free, strict=False)
-
-
-def _progress(line: str) -> None:
-    click.echo(f"bottle: {line}", err=True)
