@@ -157,6 +157,8 @@ class _Attempt:
         self._watch = SidecarWatch(
             self._launch.proxy, self._spec.session, stream, self._launch.record.event, self._sidecar_ended
         )
+        if self._ending.is_set():
+            self._watch.abandon()
         return self._watch.wait_ready(self._backend, self._spec.sidecar.name, self._launch.plan.policy, SIDECAR_TIMEOUT)
 
     def _sidecar_ended(self) -> None:
@@ -218,6 +220,8 @@ class _Attempt:
 
     def _remove(self) -> list[cleanup.Leftover]:
         self._ending.set()
+        if self._watch is not None:
+            self._watch.abandon()
         self._pool.shutdown(wait=True, cancel_futures=True)
         for attached in self._sessions:
             attached.close()

@@ -37,18 +37,24 @@ class SidecarWatch:
         self._ready: Ready | None = None
         self._changed = threading.Condition()
         self._ended = False
+        self._abandoned = False
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._thread = threading.Thread(target=self._follow, name="sidecar", daemon=True)
         self._thread.start()
 
     def wait_ready(self, backend: Backend, name: str, policy: EgressPolicy, timeout: float) -> Ready:
-        """Blocks until the sidecar serves; raises EngineError if it ended, StepTimeoutError after `timeout` seconds."""
+        """Blocks until the sidecar serves.
+
+        Raises EngineError if it ended or was abandoned, StepTimeoutError after `timeout` seconds.
+        """
         deadline = time.monotonic() + timeout
         health = self._proxy.health()
         while True:
             with self._changed:
                 if self._ready is not None:
                     return self._ready
+                if self._abandoned:
+                    raise EngineError("start the egress sidecar", "the start was given up")
                 if self._ended:
                     raise EngineError("start the egress sidecar", f"{self._proxy.name} ended: {self.last_words()}")
                 self._changed.wait(_HEALTH_INTERVAL if health else max(0.0, deadline - time.monotonic()))
@@ -61,6 +67,12 @@ class SidecarWatch:
                 result = backend.exec(name, health)
                 if result.exit_code == 0:
                     self._become_ready(self._proxy.ready_by_health(policy))
+
+    def abandon(self) -> None:
+        """Lets `wait_ready` give up at once."""
+        with self._changed:
+            self._abandoned = True
+            self._changed.notify_all()
 
     def last_words(self) -> str:
         """The last lines of the output, for error messages."""

@@ -14,6 +14,8 @@ _SHM_SIZE = 64 * 1024**2
 _NANO = 10**9
 
 _SYSCTLS = {
+    # Docker opens ICMP sockets to every group by default; an empty range closes them (NET-010).
+    "net.ipv4.ping_group_range": "1 0",
     # The engine's host forwards, and a new network namespace may inherit that (NET-012).
     "net.ipv4.ip_forward": "0",
     "net.ipv6.conf.all.disable_ipv6": "1",
