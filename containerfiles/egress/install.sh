@@ -11,7 +11,7 @@ site=$(/opt/bottle/bin/python -c 'import sysconfig; print(sysconfig.get_path("pu
 cp -r /run/build/bottle_egress "$site/"
 # Nobody browses, types or installs here.
 /opt/bottle/bin/pip uninstall -q -y urwid tornado pip
-rm -rf "$site"/mitmproxy/tools/web "$site"/mitmproxy/addons/onboardingapp
+rm -rf "$site"/mitmproxy/tools/web "$site"/mitmproxy/tools/console
 find /opt/bottle -depth -name tests -type d -exec rm -rf {} +
 /opt/bottle/bin/python -m compileall -q "$site" /usr/lib/python3* >/dev/null || true
 dpkg --get-selections | awk '{ print $1 }' | sort >/run/build/after
