@@ -19,7 +19,7 @@ _SECCOMP_FILTER = "2"
 
 _ENGINE_MOUNTS = re.compile(
     r"/|/proc(/.*)?|/sys(/.*)?|/dev|/dev/(pts|shm|mqueue|console)|/etc/(hosts|hostname|resolv\.conf)"
-    r"|/s?bin/docker-init|/dev/init|/run/\.containerenv|/run/secrets"
+    r"|(/usr)?/s?bin/docker-init|/dev/init|/run/\.containerenv|/run/secrets"
 )
 _DEVICES = frozenset(
     f"/dev/{name}"
@@ -158,7 +158,7 @@ def compare(spec: BottleSpec, seen: Observation, ready: Ready, image_names: Iter
     agent = spec.agent
     internal = next(network for network in spec.networks if network.role == "internal")
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        lambda: _routes(internal.subnet, seen),
+        lambda: _routes(spec, internal.subnet, seen),
         lambda: _neighbours(spec, seen, ready),
         lambda: _resolvers(seen),
         lambda: _host_names(agent, seen),
@@ -170,11 +170,15 @@ def compare(spec: BottleSpec, seen: Observation, ready: Ready, image_names: Iter
     return [finding for check in checks for finding in check()]
 
 
-def _routes(subnet: IPv4Network, seen: Observation) -> Iterator[Finding]:
+def _routes(spec: BottleSpec, subnet: IPv4Network, seen: Observation) -> Iterator[Finding]:
+    # Docker 20.10 gives internal networks a default route too. It may name only an address of the bottle's own
+    # network that nobody has, which _neighbours makes sure of (NET-012).
+    nobody = set(strangers(spec))
     for destination, gateway in seen.routes:
-        network = IPv4Address(bytes.fromhex(destination)[::-1])
+        network, via = (IPv4Address(bytes.fromhex(text)[::-1]) for text in (destination, gateway))
+        if destination == _DEFAULT_ROUTE and via in nobody:
+            continue
         if destination == _DEFAULT_ROUTE or gateway != _DEFAULT_ROUTE or network not in subnet:
-            via = IPv4Address(bytes.fromhex(gateway)[::-1])
             yield Finding("NET-001", f"there is a route to {network} via {via}; only {subnet} may be routed")
     if seen.addresses6:
         yield Finding("NET-001", f"there is an IPv6 address: {seen.addresses6[0]}")

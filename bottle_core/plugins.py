@@ -157,7 +157,7 @@ class _Hooks:
         self._manager = manager
         self._others = others
 
-    def call(self, name: str, **arguments: object) -> list[Any]:
-        caller = self._manager.subset_hook_caller(name, remove_plugins=self._others)
+    def call(self, hook: str, /, **arguments: object) -> list[Any]:
+        caller = self._manager.subset_hook_caller(hook, remove_plugins=self._others)
         results: list[Any] = caller(**arguments)
         return results

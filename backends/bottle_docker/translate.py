@@ -95,7 +95,8 @@ def _host(spec: ContainerSpec, *, init: bool) -> Json:
         "Tmpfs": {tmpfs.path: _tmpfs(spec, tmpfs) for tmpfs in spec.tmpfs},
         "Sysctls": _SYSCTLS,
         "Dns": _resolvers(spec),
-        "DnsOptions": [],
+        # Engines before 25 don't answer a query that they can't forward: don't let every lookup wait 20 s for that.
+        "DnsOptions": ["timeout:1", "attempts:1"],
         "DnsSearch": ["."],
         "ExtraHosts": [],
         "IpcMode": "private",

@@ -18,6 +18,7 @@ from bottle_core.images import ensure, planned_reference
 from bottle_core.images.host import extra_ca
 from bottle_core.interrupts import Interrupts
 from bottle_core.launch import Launch
+from bottle_core.manifest.load import Manifest
 from bottle_core.plan import Plan, Question
 from bottle_core.plugins import Plugins
 from bottle_core.proxies import choose
@@ -71,7 +72,7 @@ def start(
 
 
 def _plan(
-    manifest: manifests.Manifest, agent: str, plugins: Plugins, backend: Backend, name: str, interactive: bool
+    manifest: Manifest, agent: str, plugins: Plugins, backend: Backend, name: str, interactive: bool
 ) -> Plan:
     model = manifest.agents[agent]
     kind = plugins.agent(model.agent)

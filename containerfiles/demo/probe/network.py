@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from checks import Check, Result, all_refused
-from sockets import asked_over_tcp, asked_over_udp, reach_all, resolved
+from sockets import ask_all, reach_all, resolve_all
 from world import World
 
 # Documentation ranges (RFC 5737, RFC 3849), the cloud metadata service, engines' usual bridges.
@@ -31,20 +31,16 @@ def _direct(world: World) -> Result:
 
 def _host(world: World) -> Result:
     targets = [(address, port) for address in (*world.strangers, *_PRIVATE) for port in _SERVICES]
-    tries = reach_all(targets)
-    return all_refused({**tries, **{name: resolved(name) for name in _HOST_NAMES}})
+    return all_refused({**reach_all(targets), **resolve_all(_HOST_NAMES)})
 
 
 def _names(world: World) -> Result:
     # A name that nobody has asked for yet: no cache can know it.
     fresh = f"{secrets.token_hex(6)}.{world.host}"
-    tries = {f"libc {name}": resolved(name) for name in (world.host, fresh)}
     lines = Path("/etc/resolv.conf").read_text(errors="replace").splitlines()
     configured = [line.split()[1] for line in lines if line.startswith("nameserver") and ":" not in line]
-    for server in dict.fromkeys((*configured, "127.0.0.11", world.proxy[0], *world.strangers[:1], *world.outside)):
-        tries[f"udp {server}"] = asked_over_udp(server, world.host)
-        tries[f"tcp {server}"] = asked_over_tcp(server, world.host)
-    return all_refused(tries)
+    servers = (*configured, "127.0.0.11", world.proxy[0], *world.strangers[:1], *world.outside)
+    return all_refused({**resolve_all([world.host, fresh]), **ask_all(list(dict.fromkeys(servers)), world.host)})
 
 
 def _raw() -> Result:

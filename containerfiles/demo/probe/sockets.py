@@ -42,6 +42,12 @@ def resolved(name: str) -> str | None:
         return None
 
 
+def resolve_all(names: list[str]) -> dict[str, str | None]:
+    """`resolved` for all of them side by side."""
+    with ThreadPoolExecutor(len(names)) as pool:
+        return {f"libc {name}": result for name, result in zip(names, pool.map(resolved, names), strict=True)}
+
+
 def question(name: str) -> bytes:
     """A DNS query for the name's A records (RFC 1035)."""
     labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
@@ -76,3 +82,11 @@ def asked_over_tcp(server: str, name: str) -> str | None:
             return "resolved" if _answered(sock.recv(4096)[2:]) else None
     except OSError:
         return None
+
+
+def ask_all(servers: list[str], name: str) -> dict[str, str | None]:
+    """Every server asked for the name, over UDP and TCP, side by side."""
+    asks = [(kind, ask, server) for server in servers for kind, ask in (("udp", asked_over_udp), ("tcp", asked_over_tcp))]
+    with ThreadPoolExecutor(len(asks)) as pool:
+        results = pool.map(lambda entry: entry[1](entry[2], name), asks)
+        return {f"{kind} {server}": result for (kind, _, server), result in zip(asks, results, strict=True)}
