@@ -39,8 +39,9 @@ class Done(NamedTuple):
 class Inside:
     """The inside of a running bottle."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", user: User) -> None:
         self.process = process
+        self.user = user
         self._errors: list[bytes] = []
         threading.Thread(target=self._drain, daemon=True).start()
 
@@ -100,7 +101,7 @@ print(json.dumps({"proxy": p.hostname, "port": str(p.port), "own": s.getsockname
 def running(user: User, agent: str, timeout: float = 60) -> Iterator[Inside]:
     """The bottle of `agent`, whose command has to be COMMAND, until the block ends."""
     process = user.popen("start", "--yes", "--manifest", str(user.manifest), agent)
-    inside = Inside(process)
+    inside = Inside(process, user)
     try:
         inside.run("true", timeout=timeout)
         yield inside

@@ -86,7 +86,7 @@ async def dns_over_tcp(dns: Dns, reader: asyncio.StreamReader, writer: asyncio.S
 
 
 class Certificates:
-    """A certificate for whatever name is asked for, made once."""
+    """A certificate for whatever name is asked for, made once; `untrusted.` and `wrongname.` ones are bad."""
 
     def __init__(self, authority: trustme.CA) -> None:
         self.authority = authority
@@ -96,7 +96,8 @@ class Certificates:
         if name not in self.contexts:
             made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             made.set_alpn_protocols(["http/1.1"])
-            self.authority.issue_cert(name).configure_cert(made)
+            authority = trustme.CA() if name.startswith("untrusted.") else self.authority
+            authority.issue_cert("elsewhere.test" if name.startswith("wrongname.") else name).configure_cert(made)
             self.contexts[name] = made
         return self.contexts[name]
 

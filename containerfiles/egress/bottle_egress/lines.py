@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 _LONGEST = 512
 _sequence = itertools.count(1)
@@ -33,8 +33,8 @@ def without_values(path: str) -> str:
     parts = urlsplit(path)
     if not parts.query:
         return parts.path
-    names = [(name, "…") for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    return f"{parts.path}?{urlencode(names, safe='…')}" if names else f"{parts.path}?…"
+    names = [quote_plus(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    return f"{parts.path}?{'&'.join(f'{name}=…' for name in names) or '…'}"
 
 
 class LogLines(logging.Handler):
