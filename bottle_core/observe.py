@@ -47,6 +47,8 @@ _DEVICES = frozenset(
 )
 _EXPORT = re.compile(r"(?:export|declare -x) ([A-Za-z_][A-Za-z0-9_]*)$")
 _DEFAULT_ROUTE = "00000000"
+_DNS_ANSWERED = frozenset({0, 3})
+"""Response codes of a server that has asked others: no error, and no such name (RFC 1035, 4.1.1)."""
 _ARP_COMPLETE = 2
 
 
@@ -85,6 +87,8 @@ class Observation(Frozen):
     sockets: tuple[str, ...]
     writable: tuple[str, ...]
     names: frozenset[str]
+    answers: dict[str, bool] | None
+    """Whether a query to the nameserver was answered with knowledge; None if the image could not ask."""
     neighbours: tuple[IPv4Address, ...] | None
     """Addresses of the internal network that answered when knocked on; None if the image could not knock."""
 
@@ -117,6 +121,7 @@ def parse(output: bytes) -> Observation:
         sockets=tuple(rows["socket"]),
         writable=tuple(rows["writable"]),
         names=frozenset(m[1] for m in map(_EXPORT.match, rows["export"]) if m),
+        answers=dict(map(_answer, rows["answer"])) if rows["knocked"] else None,
         neighbours=_answered(rows["neighbour"]) if rows["knocked"] else None,
     )
 
@@ -136,6 +141,12 @@ def _mount(line: str) -> Mount:
         source=kind[1],
         options=frozenset(fields[5].split(",")),
     )
+
+
+def _answer(text: str) -> tuple[str, bool]:
+    """A nameserver, and whether the header behind it is that of an answer."""
+    server, *header = text.split()
+    return server, len(header) == 12 and int(header[3], 16) & 0x0F in _DNS_ANSWERED
 
 
 def _answered(lines: Iterable[str]) -> tuple[IPv4Address, ...]:
@@ -207,6 +218,10 @@ def _resolvers(seen: Observation) -> Iterator[Finding]:
     for text in seen.resolvers:
         if not _is_loopback(text):
             yield Finding("NET-003", f"a nameserver outside the bottle is configured: {text}")
+        elif seen.answers is None:
+            yield Finding("NET-003", f"the agent's image has no bash to find out whether {text} resolves anything")
+        elif seen.answers.get(text, True):
+            yield Finding("NET-003", f"the nameserver {text} resolves names of the outside")
 
 
 def _is_loopback(text: str) -> bool:

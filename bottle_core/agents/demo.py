@@ -84,7 +84,9 @@ def _answers(url: str) -> bool:
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
-        with socket.create_connection((host, parts.port or (443 if parts.scheme == "https" else 80)), _TIMEOUT) as plain:
+        with socket.create_connection(
+            (host, parts.port or (443 if parts.scheme == "https" else 80)), _TIMEOUT
+        ) as plain:
             if parts.scheme == "https":
                 ssl.create_default_context().wrap_socket(plain, server_hostname=host).close()
     except OSError:

@@ -71,9 +71,7 @@ def start(
         engine.close()
 
 
-def _plan(
-    manifest: Manifest, agent: str, plugins: Plugins, backend: Backend, name: str, interactive: bool
-) -> Plan:
+def _plan(manifest: Manifest, agent: str, plugins: Plugins, backend: Backend, name: str, interactive: bool) -> Plan:
     model = manifest.agents[agent]
     kind = plugins.agent(model.agent)
     info = backend.probe()

@@ -30,7 +30,9 @@ def ensure(backend: Backend, progress: Callable[[str], None]) -> str:
             progress(line)
         _retag(backend, public, reference)
         return reference
-    progress(f"{public} can't be pulled ({reason.splitlines()[0][:160]}); bootstrapping {settings['SUITE']} from packages")
+    progress(
+        f"{public} can't be pulled ({reason.splitlines()[0][:160]}); bootstrapping {settings['SUITE']} from packages"
+    )
     _bootstrap(backend, settings["SUITE"], reference)
     progress(f"bootstrapped {reference}, {(backend.image_size(reference) or 0) / 1e6:.0f} MB")
     return reference

@@ -7,6 +7,11 @@ show() {
 		printf '%s %s\n' "$1" "$line"
 	done <"$2"
 }
+# Asks a nameserver for a name that nobody has; prints the header of its answer in hex, if one comes.
+ask() {
+	bash -c 'exec 3<>"/dev/udp/$0/53" && printf "\\x0b\\x07\\x01\\x00\\x00\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x05probe\\x06bottle\\x07invalid\\x00\\x00\\x01\\x00\\x01" >&3 &&
+		timeout 0.5 head -c 12 <&3 | od -An -v -tx1' "$1" 2>/dev/null
+}
 printf 'version 1\n'
 show first /proc/1/status
 show self /proc/self/status
@@ -37,6 +42,9 @@ if command -v bash >/dev/null 2>&1; then
 		# Any datagram makes the kernel ask for the owner of the address; who owns it answers at once.
 		bash -c "printf x >/dev/udp/$address/9" 2>/dev/null
 	done
+	while read -r key server rest; do
+		[ "$key" = nameserver ] && printf 'answer %s %s\n' "$server" "$(ask "$server")"
+	done </etc/resolv.conf
 	sleep 0.05 2>/dev/null || sleep 1
 	printf 'knocked\n'
 	show neighbour /proc/net/arp

@@ -90,7 +90,9 @@ for folder, names, _ in os.walk("/"):
 print(json.dumps(sorted(found)))
 """
     writable: list[str] = bottle.python(program)
-    assert [p for p in writable if not p.startswith(("/tmp", "/home/agent", "/run/bottle", "/dev/shm", "/dev/mqueue"))] == []
+    assert [
+        p for p in writable if not p.startswith(("/tmp", "/home/agent", "/run/bottle", "/dev/shm", "/dev/mqueue"))
+    ] == []
     assert {"/tmp", "/home/agent"} <= set(writable)
 
 
@@ -120,11 +122,19 @@ print(json.dumps(len(children)))
 
 @pytest.mark.requirement("SEC-008")
 def test_no_engine_socket_no_host_path_no_extra_device(bottle: Inside) -> None:
-    assert bottle.shell("find / -xdev -type s 2>/dev/null; find /run /var/run /tmp -name '*.sock' 2>/dev/null").out == ""
+    assert (
+        bottle.shell("find / -xdev -type s 2>/dev/null; find /run /var/run /tmp -name '*.sock' 2>/dev/null").out == ""
+    )
     mounts = bottle.run("cat", "/proc/self/mountinfo").out.splitlines()
     targets = {line.split()[4]: line.split(" - ")[1].split()[0] for line in mounts}
     from_disk = {target for target, kind in targets.items() if kind in ("ext4", "xfs", "btrfs", "zfs")}
-    assert from_disk <= {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/sbin/docker-init", "/usr/sbin/docker-init"}
+    assert from_disk <= {
+        "/etc/hosts",
+        "/etc/hostname",
+        "/etc/resolv.conf",
+        "/sbin/docker-init",
+        "/usr/sbin/docker-init",
+    }
     devices = set(bottle.run("ls", "/dev").out.split())
     assert devices <= {
         *("console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm"),
@@ -134,7 +144,8 @@ def test_no_engine_socket_no_host_path_no_extra_device(bottle: Inside) -> None:
 
 @pytest.mark.requirement("SEC-008")
 @pytest.mark.parametrize(
-    "path", ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/proc/acpi"]
+    "path",
+    ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/proc/acpi"],
 )
 def test_masked_paths_stay_masked(bottle: Inside, path: str) -> None:
     done = bottle.shell(f"[ ! -e {path} ] || {{ [ -d {path} ] && ls -A {path} || head -c 1 {path}; }}")
@@ -142,7 +153,9 @@ def test_masked_paths_stay_masked(bottle: Inside, path: str) -> None:
 
 
 @pytest.mark.requirement("SEC-008")
-@pytest.mark.parametrize("path", ["/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/irq/default_smp_affinity"])
+@pytest.mark.parametrize(
+    "path", ["/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/irq/default_smp_affinity"]
+)
 def test_kernel_settings_are_read_only(bottle: Inside, path: str) -> None:
     assert bottle.run("test", "-w", path).code != 0
 

@@ -90,7 +90,9 @@ def test_a_large_download_is_whole(bottle: Inside, scheme: str) -> None:
 
 @pytest.mark.requirement("NET-005")
 def test_a_large_upload_arrives(bottle: Inside) -> None:
-    done = bottle.shell("head -c 52428800 /dev/zero | curl -sS --data-binary @- -H Expect: https://allowed.test/swallow", 120)
+    done = bottle.shell(
+        "head -c 52428800 /dev/zero | curl -sS --data-binary @- -H Expect: https://allowed.test/swallow", 120
+    )
     assert json.loads(done.out)["bytes"] == 52428800, done.err
 
 
@@ -279,7 +281,12 @@ except (OSError, ssl.SSLError):
 @pytest.mark.requirement("NET-006")
 @pytest.mark.parametrize(
     ("sni", "host"),
-    [("blocked.test", "allowed.test"), ("allowed.test", "blocked.test"), ("blocked.test", "blocked.test"), ("", "blocked.test")],
+    [
+        ("blocked.test", "allowed.test"),
+        ("allowed.test", "blocked.test"),
+        ("blocked.test", "blocked.test"),
+        ("", "blocked.test"),
+    ],
 )
 def test_connect_tls_and_host_have_to_agree(bottle: Inside, world: World, sni: str, host: str) -> None:
     path = "/" + token()
@@ -298,7 +305,9 @@ def test_a_redirect_is_judged_anew(bottle: Inside) -> None:
 
 
 @pytest.mark.requirement("NET-006")
-@pytest.mark.parametrize("payload", [b"\x00\x01\x02binary", b"SSH-2.0-OpenSSH_9.2\r\n", b"EHLO x\r\n", b"\x16\x03\x01\xff\xff\x00"])
+@pytest.mark.parametrize(
+    "payload", [b"\x00\x01\x02binary", b"SSH-2.0-OpenSSH_9.2\r\n", b"EHLO x\r\n", b"\x16\x03\x01\xff\xff\x00"]
+)
 def test_a_tunnel_carries_nothing_but_http_and_tls(bottle: Inside, world: World, payload: bytes) -> None:
     head = b"CONNECT allowed.test:443 HTTP/1.1\r\nHost: allowed.test:443\r\n\r\n"
     before = len(world.requests)
@@ -345,7 +354,8 @@ def test_a_name_that_changes_its_mind_is_dialled_where_it_was_checked(bottle: In
 
 @pytest.mark.requirement("NET-007")
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "172.17.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1"]
+    "address",
+    ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "172.17.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1"],
 )
 def test_addresses_are_no_way_around(bottle: Inside, address: str) -> None:
     assert refused(connect(bottle, f"{address}:443"))
@@ -366,7 +376,9 @@ def test_a_name_without_an_address_is_an_error_with_a_reason(bottle: Inside) -> 
 @pytest.mark.parametrize("port", [22, 25, 53, 80 + 8000, 8443, 65535, 0, 65536, -1])
 def test_other_ports_are_refused(bottle: Inside, port: int) -> None:
     assert refused(connect(bottle, f"allowed.test:{port}"))
-    assert refused(raw(bottle, f"GET http://allowed.test:{port}/ HTTP/1.1\r\nHost: allowed.test:{port}\r\n\r\n".encode()))
+    assert refused(
+        raw(bottle, f"GET http://allowed.test:{port}/ HTTP/1.1\r\nHost: allowed.test:{port}\r\n\r\n".encode())
+    )
 
 
 @pytest.mark.requirement("NET-008")
@@ -379,7 +391,9 @@ def test_a_granted_port_works_and_replaces_the_usual_ones(bottle: Inside) -> Non
 
 
 @pytest.mark.requirement("NET-009")
-@pytest.mark.parametrize("path", ["/", "/health", "/metrics", "/stats", "/api/v1/status", "/options", "/flows", "/cert/pem"])
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/metrics", "/stats", "/api/v1/status", "/options", "/flows", "/cert/pem"]
+)
 def test_the_proxy_has_no_pages(bottle: Inside, path: str) -> None:
     place = bottle.network
     authority = f"{place['proxy']}:{place['port']}"

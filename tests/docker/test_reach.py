@@ -53,7 +53,9 @@ def host_addresses() -> list[str]:
     for link in listing:
         for entry in link["addr_info"]:
             if entry["local"] not in ("127.0.0.1", "::1"):
-                found.append(entry["local"] + ("%eth0" if entry.get("scope") == "link" and ":" in entry["local"] else ""))
+                found.append(
+                    entry["local"] + ("%eth0" if entry.get("scope") == "link" and ":" in entry["local"] else "")
+                )
     return found
 
 
@@ -79,7 +81,15 @@ def host_service() -> Iterator[int]:
 
 @pytest.mark.requirement("NET-001")
 def test_nothing_is_reached_without_the_proxy(bottle: Inside, world: World) -> None:
-    outside = [world.address, "198.51.100.7", "192.168.1.1", "10.0.0.1", "169.254.169.254", "2001:db8::1", "fe80::1%eth0"]
+    outside = [
+        world.address,
+        "198.51.100.7",
+        "192.168.1.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "2001:db8::1",
+        "fe80::1%eth0",
+    ]
     assert reached(bottle, [(address, port) for address in outside for port in (80, 443, 53)]) == {}
 
 
@@ -162,9 +172,13 @@ def test_the_resolver_under_test_answers_the_host(world: World) -> None:
 
 
 @pytest.mark.requirement("NET-003")
-def test_a_host_with_a_loopback_resolver_forwards_nothing(bottle: Inside, world: World, engine: docker.APIClient) -> None:
+def test_a_host_with_a_loopback_resolver_forwards_nothing(
+    bottle: Inside, world: World, engine: docker.APIClient
+) -> None:
     """The engine's embedded resolver, asked from inside, has nowhere to forward to, whatever the host uses."""
-    container = next(c for c in engine.containers(filters={"label": "dev.bottle.role=agent"}) if c["State"] == "running")
+    container = next(
+        c for c in engine.containers(filters={"label": "dev.bottle.role=agent"}) if c["State"] == "running"
+    )
     host_config = engine.inspect_container(container["Id"])["HostConfig"]
     assert host_config["Dns"] == ["127.0.0.1"]
     answers: dict[str, bool] = bottle.python(RAW_DNS, "allowed.test", "127.0.0.11")
@@ -229,7 +243,7 @@ import json, socket, struct, fcntl, os
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 def sockaddr(a): return struct.pack("<HH4s8x", socket.AF_INET, 0, socket.inet_aton(a))
 # struct rtentry (net/route.h): default route via the sidecar
-rt = struct.pack("L", 0) + sockaddr("0.0.0.0") + sockaddr("{bottle.network['proxy']}") + sockaddr("0.0.0.0")
+rt = struct.pack("L", 0) + sockaddr("0.0.0.0") + sockaddr("{bottle.network["proxy"]}") + sockaddr("0.0.0.0")
 rt += struct.pack("HhLLPhPLLH", 3, 0, 0, 0, 0, 0, 0, 0, 0, 0).ljust(80, b"\\0")
 fcntl.ioctl(s, 0x890B, rt.ljust(120, b"\\0"))
 t = socket.socket(); t.settimeout(3)

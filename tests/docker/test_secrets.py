@@ -25,7 +25,9 @@ def places(engine: Any) -> list[str]:
 
 def on_disk(value: str, engine: Any) -> list[str]:
     """Files of the engine that hold the value; it travels to grep over stdin, so that argv does not hold it."""
-    there = [path for path in places(engine) if subprocess.run(as_root(["test", "-e", path]), check=False).returncode == 0]
+    there = [
+        path for path in places(engine) if subprocess.run(as_root(["test", "-e", path]), check=False).returncode == 0
+    ]
     command = as_root(["grep", "-rlaF", "--devices=skip", "-f", "-", *there])
     done = subprocess.run(command, input=value, capture_output=True, text=True, check=False)
     # What is in a container's memory shows through its mounts; that is where it belongs.
@@ -86,7 +88,7 @@ def test_the_search_finds_a_secret_that_was_passed_as_a_variable(engine: Any, va
 VALUES = {
     "PLAIN": "value",
     "SPACES": "  leading and trailing  ",
-    "QUOTES": "it's \"quoted\" `and` $HOME $(id) \\n \\",
+    "QUOTES": 'it\'s "quoted" `and` $HOME $(id) \\n \\',
     "NEWLINES": "first\nsecond\n\nlast\n",
     "UTF8": "grüße, 世界, 🍾",
     "EMPTY": "",

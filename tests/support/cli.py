@@ -64,7 +64,9 @@ class User:
 
     def start(self, agent: str, *arguments: str, stdin: bytes = b"", timeout: float = 120) -> Result:
         """`bottle start --yes` with this user's manifest."""
-        return self.run("start", "--yes", "--manifest", str(self.manifest), *arguments, agent, stdin=stdin, timeout=timeout)
+        return self.run(
+            "start", "--yes", "--manifest", str(self.manifest), *arguments, agent, stdin=stdin, timeout=timeout
+        )
 
     def records(self) -> list[Path]:
         """Folders of this user's sessions, the newest last."""

@@ -81,7 +81,9 @@ class Inside:
 
     def curl(self, *arguments: str, timeout: float = 30) -> Done:
         """Runs curl with the bottle's own settings; prints the body, then the status alone on the last line."""
-        return self.run("curl", "-sS", "--max-time", str(timeout - 2), "-w", "\\n%{http_code}", *arguments, timeout=timeout)
+        return self.run(
+            "curl", "-sS", "--max-time", str(timeout - 2), "-w", "\\n%{http_code}", *arguments, timeout=timeout
+        )
 
     @property
     def network(self) -> dict[str, str]:

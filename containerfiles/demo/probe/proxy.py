@@ -35,7 +35,9 @@ def checks(world: World) -> Iterator[Check]:
 def _allowed(world: World) -> Result:
     try:
         with urllib.request.urlopen(world.url, timeout=15) as answer:  # noqa: S310  the caller names the URL
-            return Result(True, f"HTTP {answer.status}, certificate verified" if world.secure else f"HTTP {answer.status}")
+            return Result(
+                True, f"HTTP {answer.status}, certificate verified" if world.secure else f"HTTP {answer.status}"
+            )
     except urllib.error.HTTPError as error:
         refused = error.headers.get("X-Bottle-Decision")
         # Whatever the upstream itself says has come all the way.
@@ -160,7 +162,9 @@ def _management(world: World) -> Result:
     pages = _tried(world, requests)
     if not pages.ok:
         return pages
-    open_ports = [other for other in (*range(1, 1025), 3128, 8080, 8081, 8888, 9090) if other != port and _open(address, other)]
+    open_ports = [
+        other for other in (*range(1, 1025), 3128, 8080, 8081, 8888, 9090) if other != port and _open(address, other)
+    ]
     return Result(not open_ports, f"{pages.detail}; open ports beside {port}: {open_ports or 'none'}")
 
 

@@ -86,7 +86,9 @@ def asked_over_tcp(server: str, name: str) -> str | None:
 
 def ask_all(servers: list[str], name: str) -> dict[str, str | None]:
     """Every server asked for the name, over UDP and TCP, side by side."""
-    asks = [(kind, ask, server) for server in servers for kind, ask in (("udp", asked_over_udp), ("tcp", asked_over_tcp))]
+    asks = [
+        (kind, ask, server) for server in servers for kind, ask in (("udp", asked_over_udp), ("tcp", asked_over_tcp))
+    ]
     with ThreadPoolExecutor(len(asks)) as pool:
         results = pool.map(lambda entry: entry[1](entry[2], name), asks)
         return {f"{kind} {server}": result for (kind, _, server), result in zip(asks, results, strict=True)}

@@ -79,7 +79,14 @@ class GuardedLoop(asyncio.SelectorEventLoop):
     names: Names | None = None
 
     async def getaddrinfo(  # type: ignore[override]
-        self, host: str, port: int, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0  # noqa: A002
+        self,
+        host: str,
+        port: int,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,  # noqa: A002
     ) -> list[Any]:
         addresses = self.names.dialled(host) if self.names else ()
         if not addresses:
