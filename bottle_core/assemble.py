@@ -21,9 +21,10 @@ _TERMINAL = {True: {"TERM": "xterm-256color"}, False: {"TERM": "dumb"}}
 
 
 class Identity(NamedTuple):
-    """Who starts what: `<agent>-<5 characters>`, `uid@boot`, and RFC 3339 in UTC."""
+    """Who starts what: `<agent>-<5 characters>`, a random token, `uid@boot`, and RFC 3339 in UTC."""
 
     session: str
+    start: str
     owner: str
     created: str
 
@@ -104,6 +105,7 @@ def assemble(
 def _labels(plan: Plan, identity: Identity, role: str) -> dict[str, str]:
     return labels.for_object(
         session=identity.session,
+        start=identity.start,
         agent=plan.agent,
         role=role,
         owner=identity.owner,

@@ -16,7 +16,8 @@ def new(agent: str) -> Identity:
     """`<agent>-<5 random characters>`, owned by this user on this boot of this machine."""
     suffix = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return Identity(session=f"{agent}-{suffix}", owner=f"{os.getuid()}@{_boot()}", created=created)
+    owner = f"{os.getuid()}@{_boot()}"
+    return Identity(session=f"{agent}-{suffix}", start=secrets.token_hex(16), owner=owner, created=created)
 
 
 def _boot() -> str:
