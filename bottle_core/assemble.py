@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from bottle_core import labels
 from bottle_core.agents.base import GID, HOME, UID
+from bottle_core.capabilities import EgressCapability
 from bottle_core.egress.base import EgressProxy, ProxyProgram, ProxyRequest
 from bottle_core.environment import base_environment
 from bottle_core.ipam import agent_address, sidecar_address
@@ -83,11 +84,12 @@ def assemble(
         limits=Limits(pids=SIDECAR_PIDS if plan.limits.pids is not None else None),
         labels=_labels(plan, identity, "sidecar"),
     )
+    inspects = EgressCapability.TLS_INSPECTION in proxy.capabilities
     agent = AgentSpec(
         name=f"{PREFIX}{session}-agent",
         image=plan.image,
         argv=("sh", "-c", entry_script, "entry", *plan.argv),
-        env={**base_environment(listen, program.port), **_TERMINAL[plan.tty], **plan.kind_env},
+        env={**base_environment(listen, program.port, inspects=inspects), **_TERMINAL[plan.tty], **plan.kind_env},
         uid=UID,
         gid=GID,
         hostname=HOSTNAME,

@@ -8,12 +8,13 @@ from bottle_core.agents.demo import DemoAgent
 from bottle_core.agents.shell import ShellAgent
 from bottle_core.egress.base import EgressProxy
 from bottle_core.egress.mitmproxy import MitmproxyEgress
+from bottle_core.egress.pipelock import PipelockEgress
 from bottle_core.hookspecs import hookimpl
 
 
 @hookimpl
 def bottle_register_egress() -> Iterable[EgressProxy]:
-    return (MitmproxyEgress(),)
+    return (MitmproxyEgress(), PipelockEgress())
 
 
 @hookimpl

@@ -34,13 +34,20 @@ ENGINE_NAMES = frozenset({"HOSTNAME", "TERM", "container"})
 """Names that engines set in every container: Docker the first two, Podman all three."""
 
 
-def base_environment(proxy: IPv4Address, port: int) -> dict[str, str]:
-    """The variables of a bottle whose sidecar listens at `proxy`:`port`; nothing of the host is in them."""
+_JAVA_TRUST = (
+    f"-Djavax.net.ssl.trustStore={TRUST_STORE} -Djavax.net.ssl.trustStorePassword={TRUST_STORE_PASSWORD}"
+    " -Djavax.net.ssl.trustStoreType=PKCS12 "
+)
+
+
+def base_environment(proxy: IPv4Address, port: int, *, inspects: bool) -> dict[str, str]:
+    """The variables of a bottle whose sidecar listens at `proxy`:`port`; nothing of the host is in them.
+
+    `inspects` says that the sidecar looks into TLS, so that Java has to trust its authority instead of the public ones.
+    """
     url = f"http://{proxy}:{port}"
-    java = (
-        f"-Djavax.net.ssl.trustStore={TRUST_STORE} -Djavax.net.ssl.trustStorePassword={TRUST_STORE_PASSWORD}"
-        f" -Djavax.net.ssl.trustStoreType=PKCS12"
-        f" -Dhttp.proxyHost={proxy} -Dhttp.proxyPort={port} -Dhttps.proxyHost={proxy} -Dhttps.proxyPort={port}"
+    java = (_JAVA_TRUST if inspects else "") + (
+        f"-Dhttp.proxyHost={proxy} -Dhttp.proxyPort={port} -Dhttps.proxyHost={proxy} -Dhttps.proxyPort={port}"
     )
     return {
         "PATH": PATH,
@@ -58,7 +65,7 @@ def base_environment(proxy: IPv4Address, port: int) -> dict[str, str]:
     }
 
 
-BASE_NAMES = frozenset(base_environment(IPv4Address(0), 0))
+BASE_NAMES = frozenset(base_environment(IPv4Address(0), 0, inspects=True))
 """Names of `base_environment`, whatever the address."""
 
 DOCUMENTED_NAMES = BASE_NAMES | SHELL_NAMES | ENGINE_NAMES

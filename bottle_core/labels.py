@@ -14,6 +14,8 @@ BUILD_STAGE = NAMESPACE + "stage"
 """On images of build stages: the build they belong to, which removes them at its end."""
 
 
-def for_object(*, session: str, start: str, agent: str, role: str, owner: str, created: str, policy: str) -> dict[str, str]:
+def for_object(
+    *, session: str, start: str, agent: str, role: str, owner: str, created: str, policy: str
+) -> dict[str, str]:
     """Labels of one object; `owner` is `uid@boot` of the user, `created` is RFC 3339 in UTC."""
     return {SESSION: session, START: start, AGENT: agent, ROLE: role, OWNER: owner, CREATED: created, POLICY: policy}

@@ -159,7 +159,9 @@ class _Attempt:
         )
         if self._ending.is_set():
             self._watch.abandon()
-        return self._watch.wait_ready(self._backend, self._spec.sidecar.name, self._launch.plan.policy, SIDECAR_TIMEOUT)
+        return self._watch.wait_ready(
+            self._backend, self._spec.sidecar.name, self._program.health, self._launch.plan.policy, SIDECAR_TIMEOUT
+        )
 
     def _sidecar_ended(self) -> None:
         """The agent has no way out any more (NET-011); told at once where that can't disturb its screen."""
@@ -202,7 +204,8 @@ class _Attempt:
         program = deliver.program(
             self._launch.values(),
             self._launch.plan.files,
-            ready.ca_certificate,
+            # A proxy that only relays TLS shows the agent what the host sees, a company's authority for instance.
+            ready.ca_certificate or self._launch.extra_ca,
             base64.b64decode(ready.trust_store),
         )
         if self._sidecar_died:

@@ -42,13 +42,14 @@ class SidecarWatch:
         self._thread = threading.Thread(target=self._follow, name="sidecar", daemon=True)
         self._thread.start()
 
-    def wait_ready(self, backend: Backend, name: str, policy: EgressPolicy, timeout: float) -> Ready:
+    def wait_ready(
+        self, backend: Backend, name: str, health: tuple[str, ...], policy: EgressPolicy, timeout: float
+    ) -> Ready:
         """Blocks until the sidecar serves.
 
         Raises EngineError if it ended or was abandoned, StepTimeoutError after `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
-        health = self._proxy.health()
         while True:
             with self._changed:
                 if self._ready is not None:

@@ -80,7 +80,7 @@ def _candidates() -> Iterator[str]:
 
 
 def _answers(url: str) -> bool:
-    """Whether the host accepts a connection, over TLS with a certificate that this machine trusts where the URL says so."""
+    """Whether the host accepts a connection; over TLS, with a certificate that this machine trusts."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:

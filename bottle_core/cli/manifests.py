@@ -10,7 +10,11 @@ from bottle_core.manifest.load import Manifest, find, load, loads
 from bottle_core.plan import Plan
 
 _BUILT_IN_NAME = "built-in"
-_BUILT_IN = '{"bottles": {"demo": {}}, "agents": {"demo": {"bottle": "demo", "agent": "demo"}}}'
+_BUILT_IN = """{
+  // The proxy that is built here, so that the demo shows the same everywhere.
+  "bottles": {"demo": {"egress": {"proxy": "mitmproxy"}}},
+  "agents": {"demo": {"bottle": "demo", "agent": "demo"}}
+}"""
 
 
 class Found(NamedTuple):

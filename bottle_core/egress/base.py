@@ -24,13 +24,17 @@ class ProxyRequest(Frozen):
 
 
 class ProxyProgram(NamedTuple):
-    """How the sidecar runs: argv, non-secret environment, memory file systems, and the bytes sent to its stdin."""
+    """How the sidecar runs: argv, non-secret environment, memory file systems, and the bytes sent to its stdin.
+
+    `health` is the argv of a command in the sidecar that exits 0 once it serves; empty if its output tells.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     tmpfs: tuple[Tmpfs, ...]
     config: bytes
     port: int
+    health: tuple[str, ...] = ()
 
 
 class Ready(Frozen):
@@ -82,13 +86,9 @@ class EgressProxy(ABC):
     def program(self, request: ProxyRequest) -> ProxyProgram:
         """The sidecar for this policy; the configuration's secrets exist only in the returned bytes."""
 
-    @abstractmethod
-    def ready(self, line: bytes) -> Ready | None:
-        """The readiness report if this output line is one. A proxy without one uses `health`."""
-
-    def health(self) -> tuple[str, ...]:
-        """argv of a command in the sidecar that exits 0 once it serves; empty if `ready` tells."""
-        return ()
+    def ready(self, line: bytes) -> Ready | None:  # noqa: ARG002
+        """The readiness report if this output line is one. A proxy without one names a health check."""
+        return None
 
     def ready_by_health(self, policy: EgressPolicy) -> Ready:
         """What may be said of a proxy that is known only to be healthy."""

@@ -1,4 +1,4 @@
-"""Images without a registry: content-addressed builds from containerfiles/, on a base that is pulled or bootstrapped."""
+"""Images without a registry: content-addressed builds from containerfiles/ on a base, pulled or bootstrapped."""
 
 from collections.abc import Callable
 
