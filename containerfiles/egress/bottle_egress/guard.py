@@ -7,6 +7,8 @@ from pathlib import Path
 from bottle_egress.config import Network
 
 _UP = 1
+# IETF protocol assignments (RFC 6890): Python's own table of what is global has changed over its versions.
+_NEVER = IPv4Network("192.0.0.0/24")
 
 
 def refusal(address: IPv4Address, grants: Iterable[Network], own: Iterable[IPv4Network]) -> str:
@@ -18,7 +20,7 @@ def refusal(address: IPv4Address, grants: Iterable[Network], own: Iterable[IPv4N
         return f"{address} is no destination"
     if any(address in network for network in own):
         return f"{address} is on the bottle's own networks"
-    if address.is_global or any(isinstance(grant, IPv4Network) and address in grant for grant in grants):
+    if (address.is_global and address not in _NEVER) or any(isinstance(grant, IPv4Network) and address in grant for grant in grants):
         return ""
     return f"{address} is not a public address, and not granted"
 
