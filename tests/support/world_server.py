@@ -28,7 +28,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "metadata.test": ("169.254.169.254",),
     "private.test": ("10.255.0.1",),
     "mixed.test": (ADDRESS, "127.0.0.1"),
-    "unspecified.test": ("0.0.0.0",),  # noqa: S104
+    "unspecified.test": ("0.0.0.0",),
     "nowhere.test": (),
 }
 FLIPPING = "flip.test"

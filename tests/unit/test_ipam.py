@@ -15,7 +15,7 @@ def test_every_subnet_of_the_pool_comes_exactly_once() -> None:
     found = []
     with pytest.raises(NoSubnetError):
         for subnet in ipam.candidates(pool("10.231.0.0/22"), [], [], 7):
-            found.append(subnet)  # noqa: PERF402
+            found.append(subnet)
     assert len(found) == len(set(found)) == 128
     assert all(subnet.subnet_of(IPv4Network("10.231.0.0/22")) for subnet in found)
 

@@ -67,7 +67,7 @@ def _host_name() -> Result:
 
 
 def _writable() -> Result:
-    for folder in (Path.home(), Path("/tmp")):  # noqa: S108  the bottle's own
+    for folder in (Path.home(), Path("/tmp")):
         path = folder / ".bottle-demo"
         path.write_text("x")
         path.unlink()

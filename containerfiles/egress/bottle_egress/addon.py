@@ -40,8 +40,7 @@ class Gate:
     # CONNECT
 
     async def http_connect(self, flow: http.HTTPFlow) -> None:
-        host, port = flow.request.host, flow.request.port
-        await self._decide(flow, host, port, "CONNECT", "")
+        await self._decide(flow)
 
     # TLS
 
@@ -66,7 +65,7 @@ class Gate:
         for requirement, reason in self._contradictions(flow):
             self._refuse(flow, 403, "blocked", requirement, reason)
             return
-        await self._decide(flow, request.host, request.port, request.method, request.path)
+        await self._decide(flow)
         if flow.response is None:
             request.stream = _counting(count, "up")
 
@@ -84,7 +83,8 @@ class Gate:
         if sni and flow.client_conn.tls_established and sni.lower() != host:
             yield "NET-006", f"the connection is for {host} and TLS names another host"
 
-    async def _decide(self, flow: http.HTTPFlow, host: str, port: int, method: str, path: str) -> None:
+    async def _decide(self, flow: http.HTTPFlow) -> None:
+        host, port = flow.request.host, flow.request.port
         verdict = judge(self._config.rules, host, port)
         if verdict.rule is None:
             self._refuse(flow, 403, "blocked", verdict.requirement, verdict.reason)

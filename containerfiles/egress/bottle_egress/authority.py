@@ -1,4 +1,4 @@
-"""The certificate authority of one bottle. Its key is made here, stays in memory and tmpfs, and ends with the sidecar."""
+"""The certificate authority of one bottle. Its key is made here, stays in memory, and ends with the sidecar."""
 
 import datetime
 from typing import NamedTuple

@@ -20,7 +20,9 @@ def refusal(address: IPv4Address, grants: Iterable[Network], own: Iterable[IPv4N
         return f"{address} is no destination"
     if any(address in network for network in own):
         return f"{address} is on the bottle's own networks"
-    if (address.is_global and address not in _NEVER) or any(isinstance(grant, IPv4Network) and address in grant for grant in grants):
+    if (address.is_global and address not in _NEVER) or any(
+        isinstance(grant, IPv4Network) and address in grant for grant in grants
+    ):
         return ""
     return f"{address} is not a public address, and not granted"
 

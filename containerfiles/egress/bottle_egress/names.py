@@ -78,18 +78,9 @@ class GuardedLoop(asyncio.SelectorEventLoop):
 
     names: Names | None = None
 
-    async def getaddrinfo(  # type: ignore[override]
-        self,
-        host: str,
-        port: int,
-        *,
-        family: int = 0,
-        type: int = 0,
-        proto: int = 0,
-        flags: int = 0,  # noqa: A002
-    ) -> list[Any]:
+    async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> list[Any]:  # type: ignore[override]
         addresses = self.names.dialled(host) if self.names else ()
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "the name has not been checked")
-        kind, protocol = type or socket.SOCK_STREAM, proto or socket.IPPROTO_TCP
-        return [(socket.AF_INET, kind, protocol, "", (address, port)) for address in addresses]
+        kind = hints.get("type") or socket.SOCK_STREAM
+        return [(socket.AF_INET, kind, socket.IPPROTO_TCP, "", (address, port)) for address in addresses]

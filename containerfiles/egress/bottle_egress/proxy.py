@@ -11,7 +11,7 @@ from pathlib import Path
 
 import certifi
 
-from bottle_egress import lean  # noqa: F401, I001  before mitmproxy
+from bottle_egress import lean  # noqa: F401  isort: skip  before mitmproxy
 from mitmproxy import options
 from mitmproxy.addons.disable_h2c import DisableH2C
 from mitmproxy.addons.next_layer import NextLayer

@@ -24,6 +24,6 @@ def response(status: int, decision: str, rule: str, host: str, reason: str) -> h
     return http.Response.make(status, body(decision, rule, host, reason), headers)
 
 
-def error_page(status_code: int, message: str) -> bytes:
+def error_page(status_code: int, message: str) -> bytes:  # noqa: ARG001  mitmproxy's signature
     """What mitmproxy says by itself, when a request can't be read or an upstream not be reached."""
     return body("error", "", "", message)

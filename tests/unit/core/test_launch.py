@@ -42,6 +42,11 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         os.close(descriptor)
 
 
+def sleeps(container: FakeContainer) -> int:
+    container.ended.wait()
+    return 0
+
+
 def empty(engine: FakeBackend) -> bool:
     return not engine.containers and not engine.networks
 
@@ -77,7 +82,7 @@ def test_secrets_are_read_only_at_delivery(tmp_path: Path, terminal: Terminal) -
 
 @pytest.mark.parametrize("step", list(Step))
 def test_a_fault_at_any_step_leaves_nothing(step: Step, tmp_path: Path, terminal: Terminal) -> None:
-    engine = backend(lambda container: 0 if container.granted.wait() else 0)
+    engine = backend()
 
     def fail(at: Step) -> None:
         if at is step:
@@ -113,7 +118,7 @@ def test_a_fault_of_any_method_leaves_nothing(method: str, when: str, tmp_path: 
 def test_a_signal_at_any_step_leaves_nothing(
     step: Step, number: signal.Signals, raised: type[BaseException], tmp_path: Path, terminal: Terminal
 ) -> None:
-    engine = backend(exits() if step is Step.REMOVE else lambda container: 0 if container.ended.wait() else 0)
+    engine = backend(exits() if step is Step.REMOVE else sleeps)
 
     def kill(at: Step) -> None:
         if at is step:
@@ -147,10 +152,15 @@ def _watch(engine: FakeBackend) -> list[FakeContainer]:
     return made
 
 
+def _dies(container: FakeContainer, _config: bytes) -> None:
+    container.session.say(b"bad luck\n")
+    container.end(1)
+
+
 def test_a_sidecar_that_ends_or_says_nothing_stops_the_start(
     tmp_path: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = backend(sidecar=lambda container, _: (container.session.say(b"bad luck\n"), container.end(1)) and None)
+    engine = backend(sidecar=_dies)
     with pytest.raises(EngineError, match="bad luck"):
         launch(engine, tmp_path, terminal).run()
     assert empty(engine)
