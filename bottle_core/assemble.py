@@ -62,7 +62,12 @@ def assemble(
     listen = sidecar_address(internal.subnet)
     program = proxy.program(
         ProxyRequest(
-            session=session, policy=plan.policy, listen=listen, internal_subnet=internal.subnet, extra_ca=extra_ca
+            session=session,
+            policy=plan.policy,
+            listen=listen,
+            internal_subnet=internal.subnet,
+            egress_subnet=egress.subnet,
+            extra_ca=extra_ca,
         )
     )
     sidecar = SidecarSpec(

@@ -13,13 +13,14 @@ class ProxyRequest(Frozen):
     """What a proxy's configuration is made from.
 
     `extra_ca` is PEM text of authorities that the host trusts beyond the public ones, or "".
-    `session` names the bottle in events.
+    `session` names the bottle in events. The sidecar stands on both subnets.
     """
 
     session: str
     policy: EgressPolicy
     listen: IPv4Address
     internal_subnet: IPv4Network
+    egress_subnet: IPv4Network | None = None
     extra_ca: str = ""
 
 
