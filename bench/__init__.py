@@ -1,0 +1,1 @@
+"""What a start costs, as ratios in one run on the same engine (`make bench`)."""
