@@ -14,7 +14,8 @@ demo: ## attack a sealed bottle from inside and print a scoreboard
 
 test: ## every test, on real engines
 	@scripts/venv.sh dev
-	@scripts/engine.sh .venv/bin/bottle image build
+	@scripts/test-tools.sh
+	@scripts/engine.sh .venv/bin/bottle image build >/dev/null
 	@scripts/engine.sh .venv/bin/python -m pytest $(PYTEST)
 
 bench: ## what a start costs beside the bare engine calls

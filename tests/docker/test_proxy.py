@@ -474,3 +474,13 @@ print(json.dumps("sent"))
     assert bottle.python(program) == "sent"
     assert bottle.curl("https://allowed.test/").out.endswith("\n200")
     assert bottle.curl("http://blocked.test/").out.endswith("\n403")
+
+
+@pytest.mark.requirement("NET-005")
+def test_java_has_a_trust_store_of_the_same_authority(bottle: Inside) -> None:
+    """What Java reads: a PKCS#12 store whose certificate is marked as trusted (Oracle's trustedKeyUsage)."""
+    done = bottle.shell("openssl pkcs12 -in /run/bottle/truststore.p12 -passin pass:changeit -nokeys -info 2>&1")
+    assert "Trusted key usage (Oracle): Any Extended Key Usage" in done.out, done.out
+    certificate = bottle.run("cat", "/run/bottle/ca.crt").out.strip().splitlines()[1]
+    assert certificate in done.out
+    assert "trustStore=/run/bottle/truststore.p12" in bottle.run("printenv", "JAVA_TOOL_OPTIONS").out
