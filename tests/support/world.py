@@ -1,9 +1,11 @@
 """Starts the outside world of the tests and keeps what it saw. See world_server.py."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -84,8 +86,22 @@ def as_root(command: list[str]) -> list[str]:
 
 
 @contextmanager
+def _alone() -> Iterator[None]:
+    """Waits for the end of another run of the tests on this machine: the world has one address."""
+    with (Path(tempfile.gettempdir()) / f"world-of-bottle-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def running(folder: Path) -> Iterator[World]:
     """The world, from its first record to its end; one at a time on a machine."""
+    with _alone(), _running(folder) as world:
+        yield world
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[World]:
     authority = trustme.CA(organization_name="bottle test world")
     key, certificate, whole = folder / "key.pem", folder / "ca.pem", folder / "bundle.pem"
     authority.private_key_pem.write_to_path(str(key))
