@@ -47,5 +47,5 @@ _EGRESS_SENTENCES = {
     EgressCapability.TLS_INSPECTION: "the proxy can look into TLS with a certificate authority of its own",
     EgressCapability.PORT_CONTROL: "the proxy can refuse CONNECT to ports that were not granted (NET-008)",
     EgressCapability.CLOSED_MANAGEMENT: "the proxy can keep its health and management pages from the agent (NET-009)",
-    EgressCapability.RESOLVE_ONCE: "the proxy resolves a name once, checks the address and dials that address",
+    EgressCapability.RESOLVE_ONCE: "the proxy can resolve a name once, check the address and dial that address",
 }
