@@ -1,195 +1,177 @@
-"""The decisions, at the moments that mitmproxy offers: CONNECT, ClientHello, request, connection."""
+"""The decisions, at the moments that mitmproxy offers: CONNECT, request, connection; and what was decided."""
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+import functools
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
-from mitmproxy import http, tls
+from mitmproxy import http, tcp, tls
 from mitmproxy.proxy import server_hooks
 
-from bottle_egress import lines, refusal
+from bottle_egress import lines, refusal, verdicts
 from bottle_egress.config import Config
+from bottle_egress.ledger import Entry, Ledger
 from bottle_egress.names import Names, RefusedAddressError, UnresolvableError
 from bottle_egress.rules import judge
+from bottle_egress.strict import VERDICT
+from bottle_egress.verdicts import Verdict
 
-_DECIDED = "bottle.decided"
-_COUNT = "bottle.count"
+# Fields between a client and its proxy, which are nobody else's business.
+_HOP = ("proxy-authorization", "proxy-connection", "proxy-authenticate")
+
+_Hook = Callable[["Gate", http.HTTPFlow], Awaitable[None]]
 
 
-class _Message(Protocol):
-    stream: Any
+def _closed_by_fault(hook: _Hook) -> _Hook:
+    """mitmproxy goes on when a hook fails; here the request ends."""
 
+    @functools.wraps(hook)
+    async def guarded(gate: "Gate", flow: http.HTTPFlow) -> None:
+        try:
+            await hook(gate, flow)
+        except Exception as error:
+            lines.say("log", level="error", message=f"{hook.__name__}: {type(error).__name__}")
+            flow.response = refusal.response(verdicts.BROKEN, "")
 
-@dataclass
-class _Count:
-    """Body bytes that have passed, and when the request began."""
-
-    began: float
-    up: int = 0
-    down: int = 0
+    return guarded
 
 
 class Gate:
     """The mitmproxy add-on that carries the policy out."""
 
-    def __init__(self, config: Config, names: Names) -> None:
+    def __init__(self, config: Config, names: Names, ledger: Ledger) -> None:
         self._config = config
         self._names = names
-
-    # CONNECT
-
-    async def http_connect(self, flow: http.HTTPFlow) -> None:
-        await self._decide(flow)
-
-    # TLS
-
-    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
-        """A host that is granted without inspection is relayed, if TLS names the host that CONNECT named."""
-        target = data.context.server.address
-        if target is None or data.client_hello.sni is None:
-            return
-        verdict = judge(self._config.rules, target[0], target[1])
-        if verdict.rule is None or verdict.rule.inspect or data.client_hello.sni.lower() != target[0].lower():
-            return
-        data.ignore_connection = True
-        self._event("allowed", "", "relayed without inspection", "CONNECT", "https", target, sni=data.client_hello.sni)
+        self._ledger = ledger
 
     # Requests
 
+    @_closed_by_fault
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
+        await self._decide(flow)
+        if flow.response is None:
+            # What is asked in the tunnel is written down, or the tunnel itself.
+            self._ledger.forget(flow)
+
+    @_closed_by_fault
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         if flow.error:
             return
-        request = flow.request
-        flow.metadata[_COUNT] = count = _Count(time.monotonic())
-        for requirement, reason in self._contradictions(flow):
-            self._refuse(flow, 403, "blocked", requirement, reason)
-            return
         await self._decide(flow)
         if flow.response is None:
-            request.stream = _counting(count, "up")
-
-    def _contradictions(self, flow: http.HTTPFlow) -> Iterator[tuple[str, str]]:
-        """URL, Host field and TLS must name one host (NET-006)."""
-        request = flow.request
-        host = request.host.lower()
-        fields = request.headers.get_all("host")
-        if len(fields) > 1:
-            yield "NET-006", "the request has more than one Host field"
-        for name in (*fields, *([request.authority] if request.authority else [])):
-            if _bare(name, request.port) != host:
-                yield "NET-006", f"the request is for {host} and names another host"
-        sni = flow.client_conn.sni
-        if sni and flow.client_conn.tls_established and sni.lower() != host:
-            yield "NET-006", f"the connection is for {host} and TLS names another host"
+            for name in _HOP:
+                flow.request.headers.pop(name, None)
+            flow.request.stream = _counting(self._ledger.entry(flow), "up")
 
     async def _decide(self, flow: http.HTTPFlow) -> None:
-        host, port = flow.request.host, flow.request.port
-        verdict = judge(self._config.rules, host, port)
-        if verdict.rule is None:
-            self._refuse(flow, 403, "blocked", verdict.requirement, verdict.reason)
-            return
+        verdict = next(contradictions(flow), None) or await self._verdict(flow.request.host, flow.request.port)
+        if verdict is not None:
+            flow.response = refusal.response(verdict, flow.request.host)
+            self._ledger.close(flow, verdict.decision, verdict.rule, verdict.reason)
+
+    async def _verdict(self, host: str, port: int) -> Verdict | None:
+        """Why this destination is refused, or None."""
+        judged = judge(self._config.rules, host, port)
+        if judged.rule is None:
+            return Verdict(403, "blocked", judged.requirement, judged.reason)
         try:
             await self._names.check(host.lower())
         except RefusedAddressError as error:
-            self._refuse(flow, 403, "blocked", "NET-007", str(error))
+            return Verdict(403, "blocked", "NET-007", str(error))
         except UnresolvableError as error:
-            self._refuse(flow, 502, "error", "", str(error))
-
-    def _refuse(self, flow: http.HTTPFlow, status: int, decision: str, requirement: str, reason: str) -> None:
-        request = flow.request
-        flow.response = refusal.response(status, decision, requirement, request.host, reason)
-        self._flow_event(flow, decision, requirement, reason)
+            return Verdict(502, "error", "", str(error))
+        return None
 
     # Connections
 
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         """The last look before a connection: what was checked a while ago is checked again."""
-        address = data.server.address
-        verdict = judge(self._config.rules, address[0], address[1]) if address else None
-        if address is None or verdict is None or verdict.rule is None:
-            data.server.error = "the destination is not granted"
-            return
-        # The event loop looks the name up as it is written here.
-        data.server.address = (address[0].lower(), address[1])
+        server = data.server
         try:
-            await self._names.check(address[0].lower())
-        except (RefusedAddressError, UnresolvableError) as error:
-            data.server.error = str(error)
-            self._event("blocked", "NET-007", str(error), "CONNECT", "", address)
+            host, port = server.address[:2] if server.address else ("", 0)
+            verdict = await self._verdict(host, port)
+            # The event loop looks the name up as it is written here.
+            server.address = (host.lower(), port)
+        except Exception as error:
+            lines.say("log", level="error", message=f"server_connect: {type(error).__name__}")
+            verdict = verdicts.BROKEN
+        if verdict is not None:
+            server.error = f"{verdict.rule} {verdict.reason}".strip()
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        """Most often a client with certificates of its own, which does not trust the bottle's authority."""
+        reason = verdicts.without_content(data.conn.error or "no TLS")
+        self._ledger.unused(data.context.server.address, data.context.client.sni or "", f"in the bottle: {reason}")
 
     # Responses
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        if flow.response is not None and (count := flow.metadata.get(_COUNT)):
+        if flow.response is not None:
+            # The field is the proxy's own word.
+            flow.response.headers.pop(refusal.HEADER, None)
             # Nothing is held back: large bodies and event streams pass piece by piece.
-            flow.response.stream = _counting(count, "down")
+            flow.response.stream = _counting(self._ledger.entry(flow), "down")
 
     def response(self, flow: http.HTTPFlow) -> None:
         if flow.websocket is None:
-            self._flow_event(flow, "allowed", "", "")
+            self._ledger.close(flow, "allowed", "", "")
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        verdict: Verdict | None = flow.metadata.get(VERDICT)
+        if verdict is not None:
+            self._ledger.close(flow, verdict.decision, verdict.rule, verdict.reason)
+            return
+        reason = verdicts.without_content(flow.error.msg if flow.error else "")
+        # What had been answered before it broke off was let through.
+        self._ledger.close(flow, "error" if flow.response is None else "allowed", "", reason)
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
         assert flow.websocket is not None
-        message = flow.websocket.messages[-1]
-        count: _Count = flow.metadata[_COUNT]
+        entry, message = self._ledger.entry(flow), flow.websocket.messages[-1]
         if message.from_client:
-            count.up += len(message.content)
+            entry.up += len(message.content)
         else:
-            count.down += len(message.content)
+            entry.down += len(message.content)
         # mitmproxy keeps every message of a flow; nobody reads them here.
         flow.websocket.messages.clear()
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
-        self._flow_event(flow, "allowed", "", "websocket")
+        self._ledger.close(flow, "allowed", "", "websocket")
 
-    def error(self, flow: http.HTTPFlow) -> None:
-        self._flow_event(flow, "error", "", flow.error.msg if flow.error else "")
+    # Tunnels that are relayed as they are
 
-    # Events
+    def tcp_start(self, flow: tcp.TCPFlow) -> None:
+        self._ledger.entry(flow)
 
-    def _flow_event(self, flow: http.HTTPFlow, decision: str, requirement: str, reason: str) -> None:
-        if flow.metadata.get(_DECIDED):
-            return
-        flow.metadata[_DECIDED] = True
-        request, response = flow.request, flow.response
-        count: _Count = flow.metadata.get(_COUNT) or _Count(time.monotonic())
-        self._event(
-            decision,
-            requirement,
-            reason,
-            request.method,
-            request.scheme,
-            (request.host, request.port),
-            path="" if request.method == "CONNECT" else lines.without_values(request.path),
-            sni=flow.client_conn.sni or "",
-            status=response.status_code if response else 0,
-            bytes_up=count.up,
-            bytes_down=count.down,
-            ms=int((time.monotonic() - count.began) * 1000),
-        )
+    def tcp_message(self, flow: tcp.TCPFlow) -> None:
+        entry, message = self._ledger.entry(flow), flow.messages[-1]
+        if message.from_client:
+            entry.up += len(message.content)
+        else:
+            entry.down += len(message.content)
+        flow.messages.clear()
 
-    def _event(
-        self,
-        decision: str,
-        requirement: str,
-        reason: str,
-        method: str,
-        scheme: str,
-        target: tuple[Any, ...],
-        **more: Any,
-    ) -> None:
-        lines.event(
-            self._config.session,
-            decision,
-            rule=requirement,
-            reason=reason,
-            method=method,
-            scheme=scheme,
-            host=str(target[0]),
-            port=int(target[1]),
-            **more,
-        )
+    def tcp_end(self, flow: tcp.TCPFlow) -> None:
+        self._ledger.close(flow, "allowed", "", "relayed without inspection")
+
+    def tcp_error(self, flow: tcp.TCPFlow) -> None:
+        verdict = verdicts.of_upstream(flow.error.msg if flow.error else "")
+        self._ledger.close(flow, verdict.decision, verdict.rule, verdict.reason)
+
+
+def contradictions(flow: http.HTTPFlow) -> Iterator[Verdict]:
+    """Request line, Host field and TLS must name one host (NET-006)."""
+    request = flow.request
+    host = request.host.lower()
+    fields = request.headers.get_all("host")
+    if len(fields) > 1:
+        yield Verdict(403, "blocked", "NET-006", "the request has more than one Host field")
+    for name in (*fields, *([request.authority] if request.authority else [])):
+        if _bare(name, request.port) != host:
+            yield Verdict(403, "blocked", "NET-006", f"the request is for {host[:253]} and names another host")
+    sni = flow.client_conn.sni
+    # A CONNECT inside of TLS is asked of the proxy itself; there TLS names no destination.
+    if sni and flow.client_conn.tls_established and request.method != "CONNECT" and sni.lower() != host:
+        yield Verdict(403, "blocked", "NET-006", f"the connection is for {host[:253]} and TLS names another host")
 
 
 def _bare(name: str, port: int) -> str:
@@ -200,11 +182,11 @@ def _bare(name: str, port: int) -> str:
     return host if number == str(port) else name.lower()
 
 
-def _counting(count: _Count, way: str) -> Any:
+def _counting(entry: Entry, way: str) -> Any:
     """A stream that lets every piece through and counts it."""
 
     def pass_on(data: bytes) -> bytes:
-        setattr(count, way, getattr(count, way) + len(data))
+        setattr(entry, way, getattr(entry, way) + len(data))
         return data
 
     return pass_on

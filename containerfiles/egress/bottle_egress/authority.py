@@ -1,6 +1,10 @@
 """The certificate authority of one bottle. Its key is made here, stays in memory, and ends with the sidecar."""
 
+import contextlib
 import datetime
+import re
+import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from cryptography import x509
@@ -12,6 +16,7 @@ from cryptography.x509.oid import NameOID
 _VALID = datetime.timedelta(days=30)
 _SKEW = datetime.timedelta(hours=2)
 _JAVA_PASSWORD = b"changeit"
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class Authority(NamedTuple):
@@ -22,8 +27,8 @@ class Authority(NamedTuple):
     trust_store: bytes
 
 
-def make(session: str) -> Authority:
-    """A fresh authority whose certificate names the bottle."""
+def make(session: str, others: bytes = b"") -> Authority:
+    """A fresh authority whose certificate names the bottle. Java trusts `others`, PEM certificates, beside it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"bottle {session}"[:64])])
     now = datetime.datetime.now(datetime.UTC)
@@ -56,6 +61,19 @@ def make(session: str) -> Authority:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     store = pkcs12.serialize_java_truststore(
-        [pkcs12.PKCS12Certificate(certificate, b"bottle")], serialization.BestAvailableEncryption(_JAVA_PASSWORD)
+        [
+            pkcs12.PKCS12Certificate(certificate, b"bottle"),
+            # Equal names of entries would replace each other.
+            *(pkcs12.PKCS12Certificate(root, b"root %d" % number) for number, root in enumerate(_read(others))),
+        ],
+        serialization.BestAvailableEncryption(_JAVA_PASSWORD),
     )
     return Authority(private + encoded, encoded, store)
+
+
+def _read(bundle: bytes) -> Iterator[x509.Certificate]:
+    """The certificates of a bundle; those that can't be read, as some old roots, are left out."""
+    for block in _PEM.findall(bundle):
+        with warnings.catch_warnings(), contextlib.suppress(ValueError, UserWarning):
+            warnings.simplefilter("error")
+            yield x509.load_pem_x509_certificate(block)

@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 
 Network = IPv4Network | IPv6Network
 
+_POLICY = {"hosts", "private_grants", "resolvers"}
+# Of these, origin and reason are for people.
+_RULE = {"pattern", "ports", "inspect", "origin", "reason"}
+
 
 class Rule(NamedTuple):
     """A granted destination; see bottle_core.policy.egress.HostRule."""
@@ -35,7 +39,7 @@ def parse(document: bytes) -> Config:
     top: dict[str, Any] = json.loads(document)
     text: str = top["policy"]
     policy: dict[str, Any] = json.loads(text)
-    unknown = set(policy) - {"hosts", "private_grants", "resolvers"}
+    unknown = set(policy) - _POLICY | {part for rule in policy["hosts"] for part in set(rule) - _RULE}
     if unknown:
         # What isn't understood can't be enforced, and the hash would say that it is.
         raise ValueError(f"the policy has unknown parts: {', '.join(sorted(unknown))}")

@@ -4,11 +4,12 @@ import datetime
 import itertools
 import json
 import logging
+import re
 import sys
 from typing import Any
-from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 _LONGEST = 512
+_CUT = frozenset({"reason", "method", "scheme", "host", "path", "sni", "message"})
 _sequence = itertools.count(1)
 
 
@@ -19,9 +20,6 @@ def say(kind: str, **content: Any) -> None:
     sys.stdout.flush()
 
 
-_CUT = frozenset({"reason", "method", "host", "path", "sni", "message"})
-
-
 def event(session: str, decision: str, **content: Any) -> None:
     """Writes one decision; the fields are those of bottle_core.egress.base.EgressEvent."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
@@ -29,16 +27,23 @@ def event(session: str, decision: str, **content: Any) -> None:
 
 
 def without_values(path: str) -> str:
-    """A path whose query shows names only: values may be secrets."""
-    parts = urlsplit(path)
-    if not parts.query:
-        return parts.path
-    names = [quote_plus(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    return f"{parts.path}?{'&'.join(f'{name}=…' for name in names) or '…'}"
+    """A request's path whose query shows names only: values may be secrets, and so may a query without names.
+
+    Takes any text at all: what a client writes there must not be able to keep a request out of the record.
+    """
+    bare, mark, query = path.partition("#")[0].partition("?")
+    if not mark or not query:
+        return bare
+    # Names are kept as they are written; ";" separates for some servers.
+    names = [name + "=" if equals else "" for name, equals, _ in (p.partition("=") for p in re.split("[&;]", query))]
+    return f"{bare}?{'&'.join(f'{name}…' for name in names)}"
 
 
 class LogLines(logging.Handler):
-    """Warnings and errors of the libraries, without traceback and without content."""
+    """Warnings and errors of the libraries, in one line, without traceback and without content."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say("log", level=record.levelname.lower(), message=record.getMessage().splitlines()[0])
+        message = record.getMessage().partition("\n")[0]
+        if record.exc_info and record.exc_info[0]:
+            message = f"{message} {record.exc_info[0].__name__}"
+        say("log", level=record.levelname.lower(), message=re.sub(r"""b['"].*""", "…", message))

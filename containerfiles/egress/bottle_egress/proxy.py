@@ -5,6 +5,7 @@ import base64
 import contextlib
 import logging
 import os
+import resource
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -14,30 +15,22 @@ import certifi
 from bottle_egress import lean  # noqa: F401  isort: skip  before mitmproxy
 from mitmproxy import options
 from mitmproxy.addons.disable_h2c import DisableH2C
-from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.master import Master
-from mitmproxy.proxy import layer, layers
-from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HTTPMode, _http1
 
-from bottle_egress import authority, guard, lines, neighbours, refusal
+from bottle_egress import authority, guard, lines, neighbours, strict
 from bottle_egress.addon import Gate
 from bottle_egress.config import Config
+from bottle_egress.ledger import Ledger
 from bottle_egress.names import GuardedLoop, Names
+from bottle_egress.patience import Patience
+from bottle_egress.relay import NextProtocol
 
 _STORE = Path("/run/bottle")
-
-
-class OnlyHttp(NextLayer):
-    """Whatever does not look like TLS is read as HTTP, which refuses it if it isn't: no raw tunnels, no DNS."""
-
-    def _next_layer(self, context: Context, data_client: bytes, data_server: bytes) -> layer.Layer | None:
-        chosen = super()._next_layer(context, data_client, data_server)
-        if isinstance(chosen, layers.TCPLayer | layers.UDPLayer | layers.DNSLayer):
-            return layers.HttpLayer(context, HTTPMode.transparent)
-        return chosen
+_IDLE = 3600
+# Far above what 1024 busy connections take; the host's memory is not the agent's to fill.
+_MEMORY = 1024**3
 
 
 class Announce:
@@ -52,6 +45,7 @@ class Announce:
 
 def run(config: Config) -> None:
     """Serves until the process is told to end."""
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     with asyncio.Runner(loop_factory=GuardedLoop) as runner:
         runner.run(_serve(config))
 
@@ -62,10 +56,13 @@ async def _serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, GuardedLoop)
     loop.names = names
-    issuer = authority.make(config.session)
-    trusted = _write("upstream.pem", Path(certifi.where()).read_bytes() + b"\n" + config.extra_ca.encode())
+    roots = Path(certifi.where()).read_bytes() + b"\n" + config.extra_ca.encode()
+    trusted = _write("upstream.pem", roots)
+    # Hosts that are relayed show their own certificates; Java knows no store but the one it is given.
+    issuer = authority.make(config.session, b"" if all(rule.inspect for rule in config.rules) else roots)
     key = _write("mitmproxy-ca.pem", issuer.key_and_certificate)
-    _http1.format_error = refusal.error_page
+    ledger = Ledger(config.session)
+    strict.install(ledger.unread)
     master = Master(options.Options(confdir=str(_STORE), listen_host=config.listen, listen_port=config.port))
     logging.getLogger().addHandler(_warnings())
 
@@ -74,7 +71,16 @@ async def _serve(config: Config) -> None:
         key.unlink()
         _say_ready(config, issuer)
 
-    master.addons.add(Proxyserver(), Gate(config, names), DisableH2C(), OnlyHttp(), TlsConfig(), Announce(ready))
+    server = Proxyserver()
+    master.addons.add(
+        server,
+        Patience(server, ledger),
+        Gate(config, names, ledger),
+        DisableH2C(),
+        NextProtocol(config.rules),
+        TlsConfig(),
+        Announce(ready),
+    )
     master.options.update(
         mode=["regular"],
         connection_strategy="lazy",
@@ -84,6 +90,8 @@ async def _serve(config: Config) -> None:
         rawtcp=False,
         http2=False,
         http3=False,
+        # An agent may wait long for one answer; nobody waits for ever.
+        tcp_timeout=_IDLE,
     )
     await master.run()
 

@@ -1,29 +1,23 @@
 """What a client is told: JSON that an honest agent can act on, never 401, never a hang."""
 
-import json
-
 from mitmproxy import http
+from mitmproxy.net.http import http1
 
-_REQUEST = "http://bottle.internal/v1/requests"
+from bottle_egress.verdicts import Verdict, body
+
 HEADER = "X-Bottle-Decision"
 
 
-def body(decision: str, rule: str, host: str, reason: str) -> bytes:
-    """The JSON object of docs/egress.md, "A refusal"."""
-    content = {"decision": decision, "rule": rule, "host": host[:253], "reason": reason, "request": _REQUEST}
-    return json.dumps(content).encode() + b"\n"
-
-
-def response(status: int, decision: str, rule: str, host: str, reason: str) -> http.Response:
+def response(verdict: Verdict, host: str) -> http.Response:
     """An answer of the proxy's own; the connection ends with it, whatever the client still wants to send."""
     headers = {
         "Content-Type": "application/json",
         "Connection": "close",
-        HEADER: f"{decision}; rule={rule or 'none'}",
+        HEADER: f"{verdict.decision}; rule={verdict.rule or 'none'}",
     }
-    return http.Response.make(status, body(decision, rule, host, reason), headers)
+    return http.Response.make(verdict.status, body(verdict, host), headers)
 
 
-def error_page(status_code: int, message: str) -> bytes:  # noqa: ARG001  mitmproxy's signature
-    """What mitmproxy says by itself, when a request can't be read or an upstream not be reached."""
-    return body("error", "", "", message)
+def raw(verdict: Verdict) -> bytes:
+    """The same for a request without a readable head."""
+    return http1.assemble_response(response(verdict, ""))

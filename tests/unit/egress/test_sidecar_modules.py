@@ -134,9 +134,9 @@ def test_own_networks_are_read_from_the_routing_table() -> None:
     [
         ("/a/b", "/a/b"),
         ("/a?x=1&y=secret", "/a?x=…&y=…"),
-        ("/a?token", "/a?token=…"),
+        ("/a?token", "/a?…"),
         ("/a?", "/a"),
-        ("/a?%41=%20", "/a?A=…"),
+        ("/a?%41=%20", "/a?%41=…"),
         ("*", "*"),
     ],
 )
