@@ -41,13 +41,16 @@ def endpoint() -> Endpoint:
             raise EngineUnavailableError("use DOCKER_HOST", str(error), "check DOCKER_CERT_PATH") from error
         tls = settings.get("tls")
         return _checked(Endpoint(str(settings["base_url"]), tls if isinstance(tls, TLSConfig) else None))
+    # The library knows the configuration's current context, and not the variable.
+    name = os.environ.get("DOCKER_CONTEXT", "")
     try:
-        context = ContextAPI.get_current_context()
+        context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
     except Exception as error:
         raise EngineUnavailableError("read the docker context", str(error), "docker context ls") from error
     if context is None:
-        name = os.environ.get("DOCKER_CONTEXT", "")
-        raise EngineUnavailableError("use the docker context", f"there is no context {name!r}", "docker context ls")
+        raise EngineUnavailableError(
+            "use the docker context", f"there is no context {name or 'that is current'!r}", "docker context ls"
+        )
     host = context.Host or _DEFAULT
     return _checked(Endpoint(str(host).replace("http+unix://", "unix://"), context.TLSConfig))
 

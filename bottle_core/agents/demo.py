@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 from bottle_core.agents.base import AgentKind, AgentRequest
 from bottle_core.environment import DOCUMENTED_NAMES
+from bottle_core.errors import UsageError
 from bottle_core.policy.egress import HostRule
+from bottle_core.policy.hosts import parse_pattern
 from bottle_core.spec import ImageSource
 
 UPSTREAM_VARIABLE = "BOTTLE_DEMO_UPSTREAM"
@@ -37,9 +39,8 @@ class DemoAgent(AgentKind):
     @cached_property
     def upstream(self) -> str:
         """URL of a host that answers this machine: named by the user, the package mirror, or a public one."""
-        named = os.environ.get(UPSTREAM_VARIABLE)
-        if named:
-            return named
+        if named := os.environ.get(UPSTREAM_VARIABLE):
+            return _checked(named)
         return next((url for url in _candidates() if _answers(url)), _LAST_RESORT)
 
     @property
@@ -65,6 +66,19 @@ class DemoAgent(AgentKind):
 
     def private_grants(self) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(IPv4Network(address) for address in self._addresses if not address.is_global)
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        parse_pattern(parts.hostname or "")
+    except ValueError as error:
+        raise UsageError(f"use {UPSTREAM_VARIABLE}", str(error), "name a URL such as https://example.com/") from error
+    if parts.scheme not in ("http", "https") or "*" in parts.netloc:
+        raise UsageError(
+            f"use {UPSTREAM_VARIABLE}", "it is no http or https URL", "name a URL such as https://example.com/"
+        )
+    return url
 
 
 def _candidates() -> Iterator[str]:

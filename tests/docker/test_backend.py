@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from bottle_core import ipam
 from bottle_core.errors import EngineError, ImageBuildError, ImageMissingError, NotFoundError, StepTimeoutError
 from bottle_core.images import ensure, planned_reference
 from bottle_core.images.host import extra_ca
-from bottle_core.spec import ImageSource
+from bottle_core.spec import ImageSource, NetworkSpec
 from bottle_docker.backend import DockerBackend
 from tests.support.inside import Inside
 
@@ -94,6 +95,23 @@ def test_list_owned_names_what_runs(backend: DockerBackend, bottle: Inside) -> N
     ours = [item for item in backend.list_owned() if item.labels.get("dev.bottle.agent") == "looker"]
     assert sorted(item.kind for item in ours) == ["container", "container", "network", "network"]
     assert all(item.running for item in ours if item.kind == "container")
+
+
+def test_more_networks_than_the_engines_own_pools_hold(backend: DockerBackend) -> None:
+    """The engine's default pools end at 31 networks."""
+    pool = ipam.Pool.parse("10.234.0.0/16")
+    free = ipam.candidates(pool, backend.subnets_in_use(), ipam.host_routes(), 3)
+    labels = {"dev.bottle.session": "many", "dev.bottle.start": "many"}
+    specs = [
+        NetworkSpec(name=f"bottle-many-{number}", role="internal", subnet=subnet, labels=labels)
+        for number, subnet in zip(range(36), free, strict=False)
+    ]
+    try:
+        for spec in specs:
+            backend.create_network(spec)
+    finally:
+        for spec in specs:
+            backend.remove("network", spec.name)
 
 
 # Images
