@@ -47,7 +47,9 @@ def test_help_imports_no_engine_library(arguments: list[str]) -> None:
 
 
 def test_help_of_the_command_itself_imports_no_models() -> None:
-    program = "import sys; import bottle_core.cli; print([n for n in ('pydantic', 'pluggy') if n in sys.modules])"
+    program = (
+        "import sys; import bottle_core.cli.command; print([n for n in ('pydantic', 'pluggy') if n in sys.modules])"
+    )
     assert run(sys.executable, "-c", program).stdout.strip() == "[]"
 
 

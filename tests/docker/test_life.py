@@ -13,7 +13,7 @@ import pytest
 
 import bottle_core.cli.start
 from bottle_core import identity
-from bottle_core.cli import cli
+from bottle_core.cli.command import cli
 from bottle_core.cli.outcome import run
 from bottle_core.errors import EngineError
 from bottle_core.exitcodes import ExitCode

@@ -13,6 +13,7 @@ import pytest
 
 from bottle_core.capabilities import EgressCapability
 from bottle_core.egress.pipelock import IMAGE_VARIABLE, PipelockEgress
+from bottle_core.egress.pipelock_config import ANSWER_MIB
 from bottle_core.exitcodes import ExitCode
 from bottle_core.policy.egress import EgressPolicy
 from bottle_docker.backend import DockerBackend
@@ -113,12 +114,23 @@ def test_a_name_that_looks_random_is_a_name(bottle: Inside) -> None:
     assert bottle.curl(f"http://allowed.test/?{query}&{'y' * 3000}").out.endswith("\n200")
 
 
+def digest(size: int) -> str:
+    return hashlib.sha256(bytes(range(256)) * (size // 256)).hexdigest()
+
+
 @pytest.mark.requirement("NET-005")
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_large_download_is_whole(bottle: Inside, scheme: str) -> None:
-    size = 100 * 1024**2
-    whole = hashlib.sha256(bytes(range(256)) * (size // 256)).hexdigest()
-    assert bottle.shell(f"curl -sS {scheme}://allowed.test/bytes/{size} | sha256sum", 120).out.split() == [whole, "-"]
+@pytest.mark.parametrize(("scheme", "size"), [("https", 100 * 1024**2), ("http", 4 * 1024**2)])
+def test_a_large_download_is_whole(bottle: Inside, scheme: str, size: int) -> None:
+    done = bottle.shell(f"curl -sS {scheme}://allowed.test/bytes/{size} | sha256sum", 120)
+    assert done.out.split() == [digest(size), "-"]
+
+
+def test_a_larger_one_in_the_clear_is_cut_and_the_log_says_so(bottle: Inside) -> None:
+    whole, kept = 20 * 1024**2, ANSWER_MIB * 1024**2
+    done = bottle.shell(f"curl -sS http://allowed.test/bytes/{whole} | sha256sum", 120)
+    assert done.out.split() == [digest(kept), "-"]
+    cut = next(e for e in bottle.user.events() if e["path"] == f"/bytes/{whole}")
+    assert (cut["decision"], cut["bytes_down"]) == ("flagged", kept)
 
 
 @pytest.mark.requirement("NET-005")
@@ -138,17 +150,18 @@ def test_many_requests_are_no_offence(bottle: Inside) -> None:
 
 
 @pytest.mark.requirement("NET-005")
-def test_an_event_stream_inside_tls_is_not_buffered(bottle: Inside) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_event_stream_is_not_buffered(bottle: Inside, scheme: str) -> None:
     program = """
-import json, time, urllib.request
+import json, sys, time, urllib.request
 begin = time.monotonic(); seen = []
-with urllib.request.urlopen("https://allowed.test/events?n=4&interval=0.5") as answer:
+with urllib.request.urlopen(sys.argv[1] + "://allowed.test/events?n=4&interval=0.5") as answer:
     for line in answer:
         if line.startswith(b"data:"):
             seen.append(time.monotonic() - begin)
 print(json.dumps(seen))
 """
-    seen: list[float] = bottle.python(program)
+    seen: list[float] = bottle.python(program, scheme)
     assert len(seen) == 4
     assert seen[-1] - seen[0] > 1.0
 
@@ -331,6 +344,14 @@ def test_a_credential_in_the_clear_is_stopped_and_inside_tls_is_not_seen(bottle:
     events = bottle.user.events()
     assert any(e["decision"] == "blocked" and "GitHub Token" in e["reason"] for e in events)
     assert secret not in json.dumps(events)
+
+
+def test_an_answer_that_reads_like_an_attack_arrives_and_is_flagged(bottle: Inside) -> None:
+    # The answer repeats the name that it was asked by.
+    name = "provide.password.wild.test"
+    assert bottle.curl(f"http://{name}/").out == f"hello from {name}\n\n200"
+    flagged = next(e for e in bottle.user.events() if e["host"] == name and e["decision"] == "flagged")
+    assert "Credential Solicitation" in flagged["reason"]
 
 
 # The log of decisions, the policy in force, and a start that can't be

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bottle_docker.backend
-from bottle_core.cli import cli
+from bottle_core.cli.command import cli
 from bottle_core.cli.outcome import run
 from bottle_core.exitcodes import ExitCode
 from bottle_docker import translate
