@@ -36,6 +36,9 @@ _MANY = 1_000_000
 _NEVER = 8.0
 _BODY_BYTES = 32 * 1024**2
 
+ANSWER_MIB = 16
+"""An answer over plain HTTP is cut here. Pipelock holds it whole, in twenty times its size, to look through it."""
+
 
 def configuration(request: ProxyRequest) -> dict[str, Any]:
     """The document for this start; raises PolicyError for what pipelock has no words for."""
@@ -63,7 +66,7 @@ def configuration(request: ProxyRequest) -> dict[str, Any]:
             # Only the internal network is listened on.
             "listen": f"{request.listen}:{PORT}",
             "timeout_seconds": _REQUEST_SECONDS,
-            "max_response_mb": _MANY,
+            "max_response_mb": ANSWER_MIB,
             # What limits an agent is the list of hosts; its lengths, rates and guesses at randomness are not policy.
             "monitoring": {
                 "blocklist": _apexes(policy),
@@ -81,8 +84,9 @@ def configuration(request: ProxyRequest) -> dict[str, Any]:
     }
 
 
-# What pipelock reads is plain HTTP alone. There it looks for credentials on their way out; what judges answers or
-# prose holds whole answers back, cuts them at a size, and finds attacks in ordinary conversation.
+# What pipelock reads is plain HTTP alone. There it stops credentials on their way out. Some judgements of answers can't
+# be switched off: switched off, they block ("provide a password" is one), so they are on and only warn. What judges
+# prose or pictures is off.
 _CONTENT: dict[str, Any] = {
     "dlp": {"include_defaults": True, "scan_env": False},
     "request_body_scanning": {
@@ -93,7 +97,12 @@ _CONTENT: dict[str, Any] = {
         "header_mode": "sensitive",
     },
     "seed_phrase_detection": {"enabled": False},
-    "response_scanning": {"enabled": False},
+    "response_scanning": {
+        "enabled": True,
+        "action": "warn",
+        "include_defaults": False,
+        "sse_streaming": {"enabled": False},
+    },
     "media_policy": {"enabled": False},
     "browser_shield": {"enabled": False},
     "taint": {"enabled": False},

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, quote_plus, urlsplit
 from pydantic import ValidationError
 
 from bottle_core.egress.base import EgressEvent
+from bottle_core.egress.pipelock_config import ANSWER_MIB
 
 Decision = Literal["allowed", "blocked", "flagged", "error"]
 
@@ -74,19 +75,31 @@ def _judge(entry: dict[str, Any]) -> tuple[Decision, str, str] | None:
     """Decision, requirement and reason."""
     match entry.get("event"):
         case "tunnel_open" | "forward_http" | "allowed":
-            return "allowed", "", ""
+            return _passed(entry)
         case "blocked" | "error":
             return _failed(entry)
+        case "header_dlp" | "body_dlp" | "response_scan":
+            return _found(entry)
         case "sni_mismatch":
             return "blocked", "NET-006", f"TLS does not name the host that CONNECT named: {_text(entry, 'category')}"
-        case "header_dlp" | "body_dlp":
-            names = entry.get("patterns")
-            found = ", ".join(map(str, names)) if isinstance(names, list) else ""
-            decision: Decision = "blocked" if entry.get("action") == "block" else "flagged"
-            return decision, "", f"a credential in the request: {found}"
         case "anomaly":
             return "flagged", "", _text(entry, "reason")
     return None
+
+
+def _passed(entry: dict[str, Any]) -> tuple[Decision, str, str]:
+    if _number(entry, "size_bytes") >= ANSWER_MIB * 1024**2:
+        return "flagged", "", f"the answer was cut at {ANSWER_MIB} MiB; only TLS carries more"
+    return "allowed", "", ""
+
+
+def _found(entry: dict[str, Any]) -> tuple[Decision, str, str]:
+    """A finding in the content, with the names of the patterns that matched, each once."""
+    names = entry.get("patterns")
+    found = ", ".join(sorted({str(name) for name in names})) if isinstance(names, list) else ""
+    answer = entry["event"] == "response_scan"
+    what = "the answer reads like orders to an agent" if answer else "a credential in the request"
+    return "blocked" if entry.get("action") == "block" else "flagged", "", f"{what}: {found}"
 
 
 def _failed(entry: dict[str, Any]) -> tuple[Decision, str, str]:

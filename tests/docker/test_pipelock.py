@@ -6,7 +6,8 @@ Its image comes from a registry. Without one, and without BOTTLE_PIPELOCK_IMAGE,
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -92,6 +93,15 @@ def connect(bottle: Inside, authority: str) -> str:
     return raw(bottle, f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode("utf-8", "surrogateescape"))
 
 
+def logged(bottle: Inside, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The first event that is wanted; an event may come a moment after the answer."""
+    for _ in range(50):
+        if found := next(filter(wanted, bottle.user.events()), None):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"no such event: {bottle.user.events()[-5:]}")
+
+
 def arrived(world: World, path: str) -> bool:
     return any(path in request["request"] for request in world.requests)
 
@@ -129,7 +139,7 @@ def test_a_larger_one_in_the_clear_is_cut_and_the_log_says_so(bottle: Inside) ->
     whole, kept = 20 * 1024**2, ANSWER_MIB * 1024**2
     done = bottle.shell(f"curl -sS http://allowed.test/bytes/{whole} | sha256sum", 120)
     assert done.out.split() == [digest(kept), "-"]
-    cut = next(e for e in bottle.user.events() if e["path"] == f"/bytes/{whole}")
+    cut = logged(bottle, lambda e: e["path"] == f"/bytes/{whole}")
     assert (cut["decision"], cut["bytes_down"]) == ("flagged", kept)
 
 
@@ -211,7 +221,8 @@ def test_tls_has_to_name_the_host_that_connect_named(bottle: Inside, world: Worl
     path = "/" + token()
     assert bottle.python(TLS, "allowed.test", sni, "allowed.test", path) == ""
     assert not arrived(world, path)
-    assert ("blocked", "NET-006", sni) in {(e["decision"], e["rule"], e["sni"]) for e in bottle.user.events()}
+    event = logged(bottle, lambda e: e["sni"] == sni)
+    assert (event["decision"], event["rule"]) == ("blocked", "NET-006")
 
 
 @pytest.mark.requirement("NET-006")
@@ -341,16 +352,15 @@ def test_a_credential_in_the_clear_is_stopped_and_inside_tls_is_not_seen(bottle:
         assert not arrived(world, path)
         assert bottle.curl(*options, f"https://allowed.test/{path}").out.endswith("\n200")
         assert arrived(world, path)
-    events = bottle.user.events()
-    assert any(e["decision"] == "blocked" and "GitHub Token" in e["reason"] for e in events)
-    assert secret not in json.dumps(events)
+    assert logged(bottle, lambda e: "GitHub Token" in e["reason"])["decision"] == "blocked"
+    assert secret not in json.dumps(bottle.user.events())
 
 
 def test_an_answer_that_reads_like_an_attack_arrives_and_is_flagged(bottle: Inside) -> None:
     # The answer repeats the name that it was asked by.
     name = "provide.password.wild.test"
     assert bottle.curl(f"http://{name}/").out == f"hello from {name}\n\n200"
-    flagged = next(e for e in bottle.user.events() if e["host"] == name and e["decision"] == "flagged")
+    flagged = logged(bottle, lambda e: e["host"] == name and e["decision"] == "flagged")
     assert "Credential Solicitation" in flagged["reason"]
 
 
@@ -364,6 +374,7 @@ def test_decisions_are_recorded_without_values(bottle: Inside) -> None:
     bottle.curl(f"http://allowed.test/{name}?password&secret_=hunter2")
     bottle.curl(f"http://nowhere.test/{name}?secret_=hunter2")
     bottle.curl("https://tunnel.wild.test/?secret=hunter2")
+    tunnel = logged(bottle, lambda e: e["host"] == "tunnel.wild.test")
     events = bottle.user.events()
     blocked = next(e for e in events if e["host"] == name)
     assert (blocked["decision"], blocked["rule"], blocked["port"]) == ("blocked", "NET-006", 80)
@@ -372,7 +383,6 @@ def test_decisions_are_recorded_without_values(bottle: Inside) -> None:
     assert (allowed["decision"], allowed["scheme"], allowed["status"]) == ("allowed", "http", 200)
     assert allowed["bytes_down"] == len("hello from allowed.test\n")
     assert next(e for e in events if e["host"] == "nowhere.test")["decision"] == "error"
-    tunnel = next(e for e in events if e["host"] == "tunnel.wild.test")
     assert (tunnel["decision"], tunnel["method"], tunnel["port"]) == ("allowed", "CONNECT", 443)
     assert all(e["seq"] > 0 and e["time"] and e["session"].startswith("locked-") for e in events)
     assert "hunter2" not in json.dumps(events)

@@ -64,7 +64,7 @@ GOLDEN = """
   "fetch_proxy": {
     "listen": "10.231.0.2:8888",
     "timeout_seconds": 86400,
-    "max_response_mb": 1000000,
+    "max_response_mb": 16,
     "monitoring": {
       "blocklist": ["b.test"],
       "max_url_length": 1000000,
@@ -83,7 +83,12 @@ GOLDEN = """
     "header_mode": "sensitive"
   },
   "seed_phrase_detection": {"enabled": false},
-  "response_scanning": {"enabled": false},
+  "response_scanning": {
+    "enabled": true,
+    "action": "warn",
+    "include_defaults": false,
+    "sse_streaming": {"enabled": false}
+  },
   "media_policy": {"enabled": false},
   "browser_shield": {"enabled": false},
   "taint": {"enabled": false},
@@ -320,6 +325,23 @@ def event(**fields: Any) -> EgressEvent | None:
             {
                 **{"decision": "flagged", "method": "PUT", "scheme": "http", "host": "a.test", "port": 80, "path": "/"},
                 "reason": "a credential in the request: ",
+            },
+        ),
+        (
+            {
+                **{"event": "response_scan", "method": "GET", "url": "http://a.test/", "action": "warn"},
+                "patterns": ["Role Override"] * 2000 + ["Hidden Instruction"],
+            },
+            {
+                **{"decision": "flagged", "method": "GET", "scheme": "http", "host": "a.test", "port": 80, "path": "/"},
+                "reason": "the answer reads like orders to an agent: Hidden Instruction, Role Override",
+            },
+        ),
+        (
+            {"event": "forward_http", "method": "GET", "url": "http://a.test/", "size_bytes": 16 * 1024**2},
+            {
+                **{"decision": "flagged", "method": "GET", "scheme": "http", "host": "a.test", "port": 80, "path": "/"},
+                **{"bytes_down": 16 * 1024**2, "reason": "the answer was cut at 16 MiB; only TLS carries more"},
             },
         ),
         (
