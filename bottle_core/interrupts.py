@@ -26,8 +26,12 @@ class Interrupts:
 
     @contextmanager
     def installed(self) -> Iterator["Interrupts"]:
-        """The handlers are in force inside this block; main thread only."""
-        before = {number: signal.signal(number, self._handle) for number in _HANDLED}
+        """The handlers are in force inside this block; main thread only.
+
+        A signal that is ignored stays ignored: that is what nohup and a shell's background jobs ask for.
+        """
+        heard = [number for number in _HANDLED if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self._handle) for number in heard}
         try:
             yield self
         finally:

@@ -1,6 +1,7 @@
 """Which engines the tests have. An engine named in BOTTLE_REQUIRE_BACKENDS that is absent fails; others are skipped."""
 
 import os
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,9 @@ def required() -> frozenset[str]:
 
 
 def pytest_configure() -> None:
+    # Ignored in a background job of a shell; the tests send it to themselves.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if unknown := required() - set(ENGINES):
         raise pytest.UsageError(f"BOTTLE_REQUIRE_BACKENDS names {', '.join(sorted(unknown))}: there are no such tests")
 

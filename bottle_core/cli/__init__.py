@@ -2,17 +2,25 @@
 
 import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 
 def main() -> None:
     """The console script. Every error becomes one message and its documented exit code."""
     # Until the command runs there is nothing to remove, and Ctrl-C ends the process as it ends any other.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _on_ctrl_c(signal.SIG_DFL)
     from bottle_core.cli.command import cli
     from bottle_core.cli.outcome import run
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _on_ctrl_c(signal.default_int_handler)
     code = run(cli)
     # Everything is done but the interpreter's own end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _on_ctrl_c(signal.SIG_IGN)
     sys.exit(code)
+
+
+def _on_ctrl_c(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+    """A shell starts what it puts in the background with SIGINT ignored; that stays so."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handler)

@@ -15,11 +15,12 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_TOKENS = 200_000
 
-_BLANK = rb"(?:[ \t\r\n]++|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+"
-_STRING_START = rb'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+'
-_SCALAR = rb"(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|true|false|null)(?![\w.+-])"
-_TOKEN = re.compile(_BLANK + rb"([{}\[\],:]|" + _STRING_START + rb'"|' + _SCALAR + rb")")
-_BLANKS = re.compile(_BLANK)
+# No possessive quantifiers: Python before 3.11.5 gets them wrong. Each text matches in one way only, so that nothing
+# is tried twice.
+_BLANKS = re.compile(rb"(?:[ \t\r\n]+|//[^\n]*|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*")
+_STRING_START = rb'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*'
+_SCALAR = rb"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?![\w.+-])"
+_TOKEN = re.compile(rb"[{}\[\],:]|" + _STRING_START + rb'"|' + _SCALAR)
 _OPEN_STRING = re.compile(_STRING_START)
 _WORD = re.compile(rb"[A-Za-z_$][\w$]*")
 _CLOSING = {b"{": b"}", b"[": b"]"}
@@ -106,14 +107,18 @@ def check_tokens(source: Source) -> None:
 def tokens(source: Source) -> Iterator[Token]:
     """The tokens in order; raises ScanError at the first text that is none."""
     data = source.data
-    match, end = _TOKEN.match, 0
-    while found := match(data, end):
-        yield Token(found[1], found.start(1))
-        end = found.end()
-    blanks = _BLANKS.match(data, end)
-    start = blanks.end() if blanks else end
+    start = _after_blanks(data, 0)
+    while found := _TOKEN.match(data, start):
+        yield Token(found[0], start)
+        start = _after_blanks(data, found.end())
     if start < len(data):
         raise ScanError(_misspelt(data, start))
+
+
+def _after_blanks(data: bytes, start: int) -> int:
+    """Where the next thing that is neither blank nor comment stands."""
+    blanks = _BLANKS.match(data, start)
+    return blanks.end() if blanks else start
 
 
 def first_grammar_fault(source: Source) -> Fault | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.support.cli import BOTTLE, User
+from tests.support.cli import BOTTLE, User, hear_signals
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -19,7 +19,15 @@ def agent(user: User, *command: str, **bottle: Any) -> None:
 
 def terminal(user: User, *options: str, size: tuple[int, int] = (31, 97)) -> "pexpect.spawn[bytes]":
     arguments = ["start", *options, "--manifest", str(user.manifest), "typist"]
-    return pexpect.spawn(BOTTLE, arguments, env=user.environment(), cwd=str(user.home), dimensions=size, timeout=60)  # type: ignore[arg-type]
+    return pexpect.spawn(
+        BOTTLE,
+        arguments,
+        env=user.environment(),
+        cwd=str(user.home),
+        dimensions=size,
+        timeout=60,
+        preexec_fn=hear_signals,
+    )  # type: ignore[arg-type]
 
 
 def ended(child: "pexpect.spawn[bytes]") -> int:

@@ -13,6 +13,12 @@ _PASSED_ON = ("PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_
 _PASSED_ON_CA = ("SSL_CERT_FILE",)
 
 
+def hear_signals() -> None:
+    """Undoes what a background job of a shell inherits, so that the tests' signals are heard however they were started."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Result(NamedTuple):
     """A finished command."""
 
@@ -48,6 +54,7 @@ class User:
             "cwd": self.home,
             "env": self.environment(),
             "start_new_session": True,
+            "preexec_fn": hear_signals,
         }
         return subprocess.Popen([BOTTLE, *arguments], **{**defaults, **options})
 
