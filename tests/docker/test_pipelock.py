@@ -64,7 +64,7 @@ def bottle(image: str, tmp_path_factory: pytest.TempPathFactory, world: World) -
         yield running
 
 
-# Sends raw bytes to the proxy and prints the head of its answer, with what came along; it keeps connections open.
+# Sends raw bytes to the proxy and prints so many heads of its answers, with what came along.
 RAW = """
 import json, os, socket, sys
 from urllib.parse import urlsplit
@@ -74,7 +74,7 @@ with socket.create_connection((proxy.hostname, proxy.port), 5) as s:
     s.sendall(bytes.fromhex(sys.argv[1]))
     data = b""
     try:
-        while b"\\r\\n\\r\\n" not in data and (piece := s.recv(4096)):
+        while data.count(b"\\r\\n\\r\\n") < int(sys.argv[2]) and (piece := s.recv(4096)):
             data += piece
     except TimeoutError:
         data = data or b"hang"
@@ -84,8 +84,8 @@ print(json.dumps(data.decode("latin-1")))
 """
 
 
-def raw(bottle: Inside, request: bytes) -> str:
-    answer: str = bottle.python(RAW, request.hex())
+def raw(bottle: Inside, request: bytes, heads: int = 1) -> str:
+    answer: str = bottle.python(RAW, request.hex(), str(heads))
     return answer
 
 
@@ -339,6 +339,20 @@ def test_tls_is_relayed_unread_just_as_declared(bottle: Inside, world: World) ->
     relayed = "bottle test world" in done.err
     assert relayed == (EgressCapability.TLS_INSPECTION not in DECLARED), done.err
     assert arrived(world, path)
+
+
+@pytest.mark.requirement("NET-006")
+def test_what_is_inside_a_tunnel_is_not_judged_just_as_declared(bottle: Inside, world: World) -> None:
+    path = token()
+    head = "CONNECT allowed.test:80 HTTP/1.1\r\nHost: allowed.test:80\r\n\r\n"
+    raw(bottle, f"{head}GET /{path} HTTP/1.1\r\nHost: blocked.test\r\nConnection: close\r\n\r\n".encode(), heads=2)
+    hosts = [request["host"] for request in world.requests if path in request["request"]]
+    assert hosts == ([] if EgressCapability.TLS_INSPECTION in DECLARED else ["blocked.test"])
+
+
+def test_redirects_in_the_clear_are_followed_by_the_proxy(bottle: Inside) -> None:
+    done = bottle.curl("http://allowed.test/redirect?to=http://b.wild.test/")
+    assert done.out == "hello from b.wild.test\n\n200"
 
 
 # Content
