@@ -295,9 +295,10 @@ def test_its_pages_answer_just_as_declared(bottle: Inside) -> None:
     answers = {
         page: status(raw(bottle, f"GET {page} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())) for page in pages
     }
-    answering = {page for page, code in answers.items() if code not in (401, 403, 404)}
+    # 405: there is a switch, and without a token nobody can use it; see the next test.
+    answering = {page for page, code in answers.items() if code not in (401, 403, 404, 405)}
     assert (answering == set()) == (EgressCapability.CLOSED_MANAGEMENT in DECLARED), answers
-    assert answering <= {"/health", "/ws", "/api/v1/killswitch"}, answers
+    assert answering <= {"/health"}, answers
     assert "healthy" in raw(bottle, f"GET /health HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
 
 
