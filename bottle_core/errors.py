@@ -100,6 +100,12 @@ class ContainerError(BottleError):
     exit_code = ExitCode.CONTAINER
 
 
+class OutputError(BottleError):
+    """The agent's output could not be written to where the user sent it."""
+
+    exit_code = ExitCode.CONTAINER
+
+
 class SealError(BottleError):
     """The bottle as observed from inside differs from its spec; nothing was granted."""
 

@@ -35,7 +35,7 @@ _MEANINGS = {
     ExitCode.TIMEOUT: "A step did not finish in its time.",
     ExitCode.SEAL: "The bottle was not seen to be sealed, or a policy forbids the start; nothing was granted.",
     ExitCode.PLUGIN: "A plug-in is missing, broken or written for another contract.",
-    ExitCode.CONTAINER: "The engine could not run the agent's container.",
+    ExitCode.CONTAINER: "The engine could not run the agent's container, or its output could not be written.",
     ExitCode.NOT_EXECUTABLE: "The agent's command was found but could not be executed.",
     ExitCode.NOT_FOUND: "The agent's command was not found in its image.",
     ExitCode.INTERRUPTED: "Ctrl-C; everything was removed first.",

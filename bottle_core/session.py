@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from bottle_core.contract import Session, Stream
+from bottle_core.errors import OutputError
 
 _CHUNK = 65536
 
@@ -48,6 +49,7 @@ def join(session: Session, terminal: Terminal) -> None:
     """Passes bytes both ways until the agent's output ends. The agent's exit code is the backend's to tell.
 
     Raises BrokenPipeError when nobody reads our output any more; then the agent is not wanted any more either.
+    Raises OutputError when it can't be written for another reason, a full disk for instance.
     """
     with _Pump(session, terminal) as pump:
         pump.run()
@@ -74,6 +76,8 @@ class _Pump:
         with _raw(self._terminal), _resizing(self._session, self._terminal):
             self._output.start()
             self._copy_input()
+        if isinstance(self._failure, OSError) and not isinstance(self._failure, BrokenPipeError):
+            raise OutputError("pass the agent's output on", self._failure.strerror or "it can't be written")
         if self._failure is not None:
             raise self._failure
 

@@ -1,6 +1,7 @@
 """IO-001 and IO-002: terminals and pipes, as a user has them."""
 
 import hashlib
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,32 @@ def test_a_plan_is_a_result_on_stdout_and_creates_nothing(user: User) -> None:
     assert '"schema_version": 1' in done.out
     assert user.run("start", "--dry-run", "--manifest", str(user.manifest), "typist").out.startswith("  agent")
     assert user.records() == []
+
+
+@pytest.mark.requirement("IO-002")
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_closed_descriptor_is_nothing(user: User, closed: int) -> None:
+    agent(user, "sh", "-c", "wc -c; echo also >&2")
+    command = f'exec "$0" start --yes --manifest "$1" typist {closed}>&-'
+    process = subprocess.run(
+        ["sh", "-c", command, BOTTLE, str(user.manifest)],
+        env=user.environment(),
+        cwd=user.home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == (b"" if closed == 1 else b"0\n")
+
+
+@pytest.mark.requirement("LIFE-004")
+def test_output_that_cannot_be_written_is_an_error(user: User) -> None:
+    agent(user, "echo", "x")
+    with Path("/dev/full").open("wb") as full:
+        process = user.popen("start", "--yes", "--manifest", str(user.manifest), "typist", stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 125
+    assert b"No space left on device" in err
+    assert b"bug" not in err
