@@ -13,6 +13,7 @@ from bottle_core.policy.egress import EgressPolicy
 _TAIL_LINES = 8
 _HEALTH_INTERVAL = 0.1
 _LINE_LIMIT = 1024 * 1024
+_OTHER = 'choose another one in the manifest: "egress": {"proxy": "mitmproxy"}'
 
 
 class SidecarWatch:
@@ -57,12 +58,14 @@ class SidecarWatch:
                 if self._abandoned:
                     raise EngineError("start the egress sidecar", "the start was given up")
                 if self._ended:
-                    raise EngineError("start the egress sidecar", f"{self._proxy.name} ended: {self.last_words()}")
+                    ended = f"{self._proxy.name} ended: {self.last_words()}"
+                    raise EngineError("start the egress sidecar", ended, _OTHER)
                 self._changed.wait(_HEALTH_INTERVAL if health else max(0.0, deadline - time.monotonic()))
             if time.monotonic() >= deadline:
                 raise StepTimeoutError(
                     "start the egress sidecar",
                     f"{self._proxy.name} did not say that it serves within {timeout:.0f} s: {self.last_words()}",
+                    _OTHER,
                 )
             if health and self._ready is None and not self._ended:
                 result = backend.exec(name, health)

@@ -11,8 +11,8 @@ from bottle_core.egress.pipelock_config import PORT, configuration
 from bottle_core.spec import ImageSource
 
 IMAGE_VARIABLE = "BOTTLE_PIPELOCK_IMAGE"
-PUBLISHED = "ghcr.io/luckypipewrench/pipelock:2.3.0"
-"""The release that this was tried with. Its digest is not known here: who wants it pinned names it (docs/egress.md)."""
+PUBLISHED = "ghcr.io/luckypipewrench/pipelock@sha256:49b6ee229941d0d7d0c7431949edeeb878f3bfa6f092f36abff8eed09ac7836b"
+"""Release 3.0.0. The configuration was tried with 2.3.0; one that a release doesn't know makes it refuse to start."""
 
 # The engine hands the document to it as this file, which exists in an image that holds nothing but the program.
 _STDIN = "/dev/stdin"
