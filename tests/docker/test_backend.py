@@ -91,8 +91,10 @@ def test_what_is_missing_is_said_in_our_words(backend: DockerBackend) -> None:
         list(backend.pull_image("bottle/no-such-image:1"))
 
 
-def test_list_owned_names_what_runs(backend: DockerBackend, bottle: Inside) -> None:
-    ours = [item for item in backend.list_owned() if item.labels.get("dev.bottle.agent") == "looker"]
+def test_list_owned_names_what_runs(backend: DockerBackend, container: str) -> None:
+    owned = backend.list_owned()
+    start = next(item.labels["dev.bottle.start"] for item in owned if item.name == container)
+    ours = [item for item in owned if item.labels["dev.bottle.start"] == start]
     assert sorted(item.kind for item in ours) == ["container", "container", "network", "network"]
     assert all(item.running for item in ours if item.kind == "container")
 
