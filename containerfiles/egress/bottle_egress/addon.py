@@ -165,7 +165,9 @@ def contradictions(flow: http.HTTPFlow) -> Iterator[Verdict]:
     fields = request.headers.get_all("host")
     if len(fields) > 1:
         yield Verdict(403, "blocked", "NET-006", "the request has more than one Host field")
-    for name in (*fields, *([request.authority] if request.authority else [])):
+    # The property would show an A-label as what it stands for.
+    authority = request.data.authority.decode("latin-1")
+    for name in (*fields, *([authority] if authority else [])):
         if _bare(name, request.port) != host:
             yield Verdict(403, "blocked", "NET-006", f"the request is for {host[:253]} and names another host")
     sni = flow.client_conn.sni

@@ -7,6 +7,7 @@ from mitmproxy import connection, tls
 from mitmproxy.addons.proxyserver import Proxyserver
 
 from bottle_egress.ledger import Ledger
+from bottle_egress.strict import LATE
 
 _HANDSHAKE = 15.0
 _TICK = 1.0
@@ -51,4 +52,5 @@ class Patience:
         handler = self._server.connections.get(data.context.client.id)
         transport = handler.transports.get(data.conn) if handler else None
         if transport is not None and transport.handler is not None:
+            LATE.add(data.conn.id)
             transport.handler.cancel("no TLS handshake in time")

@@ -10,8 +10,8 @@ from mitmproxy.proxy.layers.http import HTTPMode
 
 from bottle_egress.config import Rule
 from bottle_egress.rules import judge
+from bottle_egress.strict import HELLO_LIMIT
 
-_HELLO_LIMIT = 64 * 1024
 _TLS = b"\x16"
 _WEB = (80, 443)
 
@@ -45,7 +45,7 @@ class NextProtocol(NextLayer):
         if not starts_like_tls_record(data):
             # The web's ports carry a Host field, which is checked where HTTP is read.
             return target[1] not in _WEB
-        if len(data) > _HELLO_LIMIT:
+        if len(data) > HELLO_LIMIT:
             return False
         hello = self._get_client_hello(context, data)
         if hello is None:

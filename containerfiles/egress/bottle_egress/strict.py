@@ -17,7 +17,7 @@ from mitmproxy.connection import ConnectionState
 from mitmproxy.net.http import url
 from mitmproxy.proxy import commands, events, layer, mode_servers
 from mitmproxy.proxy.layers import http as core
-from mitmproxy.proxy.layers import websocket
+from mitmproxy.proxy.layers import tls, websocket
 from mitmproxy.proxy.layers.http import _http1
 
 from bottle_egress import refusal, verdicts
@@ -25,9 +25,17 @@ from bottle_egress.verdicts import Verdict
 
 VERDICT = "bottle.verdict"
 
+LATE: set[str] = set()
+"""Connections to servers that were closed because their TLS handshake took too long."""
+
+HELLO_LIMIT = 64 * 1024
 _HEAD_LIMIT = 256 * 1024
 _MESSAGE_LIMIT = 16 * 1024**2
 _A_LABELS = re.compile(r"([A-Za-z0-9.-]{1,253})(?::([0-9]{1,5}))?")
+
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+_METHOD = re.compile(_TOKEN + rb"{0,64}(?: |\Z)")
+_REQUEST_LINE = re.compile(_TOKEN + rb"{1,64} .* HTTP/[0-9]\.[0-9]\r?", re.DOTALL)
 
 _Generator = layer.CommandGenerator[Any]
 
@@ -44,6 +52,22 @@ def misuse(request: http.Request, *, asked_as_proxy: bool) -> Verdict | None:
     return None
 
 
+def _unclear(response: http.Response | None) -> str:
+    """Why an answer can be read in more than one way, or ""."""
+    try:
+        if response is not None:
+            core.validate_headers(response)
+    except ValueError:
+        return "the answer's length or fields are not clear"
+    return ""
+
+
+def is_like_http(start: bytes) -> bool:
+    """Whether an unfinished head may still become a request: who speaks something else shall not wait for an answer."""
+    line, newline, _ = start.lstrip(b"\r\n").partition(b"\n")
+    return bool(_REQUEST_LINE.fullmatch(line) if newline else _METHOD.match(line))
+
+
 class Stream(core.HttpStream):
     """One request and its response."""
 
@@ -55,7 +79,11 @@ class Stream(core.HttpStream):
             if verdict is not None:
                 yield from self._refuse(verdict, verdict.reason)
                 return True
-        return (yield from super().check_invalid(request))
+        elif reason := _unclear(self.flow.response):
+            yield commands.CloseConnection(self.flow.server_conn)
+            yield from self._refuse(Verdict(502, "error", "", reason), reason)
+            return True
+        return False
 
     def check_killed(self, emit_error_hook: bool) -> _Generator:
         if (yield from super().check_killed(emit_error_hook)):
@@ -97,13 +125,23 @@ class Stream(core.HttpStream):
 
 
 class FromClient(_http1.Http1Server):
-    """Reads requests; what is not read on does not pile up."""
+    """Reads requests; what is not read on does not pile up, and what is no request is not waited for."""
+
+    on_unread: Callable[[Verdict], None]
 
     def _handle_event(self, event: events.Event) -> _Generator:
         yield from super()._handle_event(event)
-        if len(self.buf) > _HEAD_LIMIT and self.state != self.done:
+        if not self.buf or self.state == self.done:
+            return
+        verdict = None
+        if len(self.buf) > _HEAD_LIMIT:
+            verdict = verdicts.TOO_LONG
+        elif self.state == self.read_headers and not is_like_http(bytes(self.buf)):
+            verdict = verdicts.MALFORMED
+        if verdict is not None:
             if self.state == self.read_headers:
-                yield commands.SendData(self.conn, refusal.raw(verdicts.TOO_LONG))
+                type(self).on_unread(verdict)
+                yield commands.SendData(self.conn, refusal.raw(verdict))
             yield commands.CloseConnection(self.conn)
             self.buf = _http1.ReceiveBuffer()
             self.state = self.done
@@ -182,6 +220,8 @@ class _WithoutTrailers:
 def install(on_unread: Callable[[Verdict], None]) -> None:
     """Puts these in the place of mitmproxy's own; `on_unread` hears of requests that have no readable head."""
     parse, body_reader = url.parse_authority, _http1.make_body_reader
+    receive_handshake_data = tls.ClientTLSLayer.receive_handshake_data
+    handshake_finished = tls.ServerTLSLayer._handshake_finished
 
     def parse_authority(authority: Any, check: bool) -> tuple[str, int | None]:
         """A-labels stay what they are; the policy is written in them."""
@@ -195,6 +235,20 @@ def install(on_unread: Callable[[Verdict], None]) -> None:
         on_unread(verdicts.MALFORMED)
         return refusal.raw(verdicts.MALFORMED)
 
+    def finished(tunnel: tls.ServerTLSLayer, reason: str | None) -> _Generator:
+        late = tunnel.conn.id in LATE
+        LATE.discard(tunnel.conn.id)
+        yield from handshake_finished(tunnel, "no TLS handshake in time" if reason and late else reason)
+
+    def receive(tunnel: tls.ClientTLSLayer, data: bytes) -> _Generator:
+        if not tunnel.client_hello_parsed and len(tunnel.recv_buffer) > HELLO_LIMIT:
+            # It is read from its beginning with every piece that arrives.
+            return False, "Cannot parse ClientHello: it is too long"
+        return (yield from receive_handshake_data(tunnel, data))
+
+    FromClient.on_unread = staticmethod(on_unread)
+    tls.ClientTLSLayer.receive_handshake_data = receive  # type: ignore[method-assign]
+    tls.ServerTLSLayer._handshake_finished = finished  # type: ignore[method-assign]
     url.parse_authority = parse_authority
     _http1.make_error_response = unread
     _http1.make_body_reader = lambda size: _WithoutTrailers(body_reader(size))  # type: ignore[assignment,return-value]
