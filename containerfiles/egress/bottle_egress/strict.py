@@ -192,6 +192,16 @@ class Sockets(websocket.WebsocketLayer):
 class Handler(mode_servers.ProxyConnectionHandler):
     """A connection; a fault in its handling ends it, where mitmproxy would leave it hanging."""
 
+    async def handle_client(self) -> None:
+        """Closes every socket at the end: a task that is cancelled while it waits for a lock leaves its own open."""
+        ours = self.transports[self.client].writer
+        try:
+            await super().handle_client()
+        finally:
+            for writer in (ours, *(transport.writer for transport in self.transports.values())):
+                if writer is not None:
+                    writer.close()
+
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
         super().log(message, level, exc_info)
         if level >= logging.ERROR:
