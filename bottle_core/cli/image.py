@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bottle_core.cli import console, engine
+from bottle_core.cli import console, ctrl_c, engine
 from bottle_core.contract import Backend
 from bottle_core.images import recipe
 from bottle_core.images.build import build as build_recipe
@@ -31,6 +31,7 @@ def build(ctx: click.Context, names: tuple[str, ...], backend: str | None) -> No
     for name in names:
         recipe.folder(name)
     connection = Plugins().backend(engine.name(ctx, backend))
+    ctrl_c.raises()
     try:
         with console.progress() as progress:
             for name in names or recipe.RECIPES:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bottle_core import identity, ipam, preflight, records
-from bottle_core.cli import console, manifests
+from bottle_core.cli import console, ctrl_c, manifests
 from bottle_core.cli import engine as engines
 from bottle_core.contract import Backend
 from bottle_core.errors import BottleError, EngineUnavailableError, UsageError
@@ -59,6 +59,7 @@ def start(
     engine = plugins.backend(name)
     try:
         plan = _plan(found.manifest, agent, plugins, engine, name, terminal.interactive)
+        ctrl_c.raises()
         _show(plan, form, to_stdout=dry_run)
         if dry_run:
             return 0

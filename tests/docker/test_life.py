@@ -161,7 +161,7 @@ def test_a_signal_while_the_agent_runs(number: signal.Signals, code: int, user: 
 
 
 @START
-@pytest.mark.parametrize("delay", [0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.6])
+@pytest.mark.parametrize("delay", [0.02, 0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.6])
 def test_ctrl_c_at_any_moment(delay: float, user: User) -> None:
     user.write({"b": {}}, {"mortal": {"bottle": "b", "agent": "shell", "command": ["sleep", "60"]}})
     process = user.popen("start", "--yes", "--manifest", str(user.manifest), "mortal")
@@ -169,7 +169,8 @@ def test_ctrl_c_at_any_moment(delay: float, user: User) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT), err
-    assert b"Traceback" not in err
+    # The interpreter's own start, before the first line of ours, says what it likes.
+    assert b"Traceback" not in err or b"bottle_core" not in err
 
 
 @START
