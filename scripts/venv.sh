@@ -18,7 +18,10 @@ done
 # What is installed depends on this only; the sources themselves are used in place.
 stamp=.venv/.bottle-${extra:-run}
 wanted=$(cksum <pyproject.toml)
-if [ -x .venv/bin/bottle ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
+for made in "$stamp" .venv/.bottle-dev; do
+	# The development environment has all that is needed to run.
+	if [ -x .venv/bin/bottle ] && [ "$(cat "$made" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
+done
 
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
 	say "making .venv"
