@@ -31,7 +31,10 @@ def exports(values: Mapping[str, bytes]) -> bytes:
 
 
 def program(values: Mapping[str, bytes], files: Iterable[GrantFile], ca_certificate: str, trust_store: bytes) -> bytes:
-    """Writes trust, files and grants, and opens the gate last. Any failing step ends it with a non-zero code."""
+    """Writes trust, files and grants, and opens the gate last, with its own process id in it.
+
+    Any failing step ends it with a non-zero code. The entry script waits for that process to end.
+    """
     lines = [b"set -e", b"umask 022"]
     if ca_certificate:
         lines.append(_write(CA_CERTIFICATE, quote(ca_certificate.encode())))
@@ -46,7 +49,8 @@ def program(values: Mapping[str, bytes], files: Iterable[GrantFile], ca_certific
         lines.append(_write(file.path, quote(file.content.encode())))
         lines.append(b"chmod %o %s" % (file.mode, quote(path)))
     lines.append(_write(f"{RUN}/grants", quote(exports(values))))
-    lines.append(b": >%s/go" % RUN.encode())
+    lines.append(b'printf "%%s\\n" "$$" >%s/go' % RUN.encode())
+    lines.append(b"exit 0")
     return b"\n".join(lines) + b"\n"
 
 

@@ -61,7 +61,7 @@ def test_values_arrive_exactly_and_the_files_are_gone(name: str, tmp_path: Path)
     assert {path.name for path in tmp_path.iterdir()} == {"ca.crt", "ca-bundle.crt", "truststore.p12"}
     assert (tmp_path / "truststore.p12").read_bytes() == bytes(range(256))
     assert b"CERTIFICATE" in (tmp_path / "ca-bundle.crt").read_bytes()
-    assert not set(seen) & {b"d", b"n"}
+    assert not set(seen) & {b"d", b"n", b"p"}
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -83,6 +83,23 @@ def test_nothing_runs_before_the_grants_and_the_exit_code_is_the_agents(name: st
     assert agent.poll() is None
     assert deliver_to(name, tmp_path, {}) == 0
     assert agent.wait(10) == 42
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_the_agent_runs_when_the_delivery_has_ended(name: str, tmp_path: Path) -> None:
+    """An agent that ends at once takes its container along; the delivery must be over by then."""
+    agent = started(name, tmp_path, "true")
+    program = deliver.program({}, (), "", b"").replace(b"/run/bottle", str(tmp_path).encode())
+    assert program.endswith(b"\nexit 0\n")
+    slow = program.removesuffix(b"exit 0\n") + b"sleep 0.5\nexit 3\n"
+    delivery = subprocess.Popen([*shell(name), "-s"], stdin=subprocess.PIPE)
+    assert delivery.stdin
+    with delivery.stdin as stdin:
+        stdin.write(slow)
+    time.sleep(0.3)
+    assert (agent.poll(), delivery.poll()) == (None, None)
+    assert delivery.wait(10) == 3
+    assert agent.wait(10) == 0
 
 
 @pytest.mark.parametrize(("command", "code"), [("no-such-command", 127), ("/etc/passwd", 126)])
